@@ -1,0 +1,1 @@
+"""From tasks of one host to a plan: validation, graph, order, plan file."""

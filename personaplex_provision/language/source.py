@@ -202,11 +202,11 @@ class _Builder:
             if isinstance(value_node, ScalarNode):
                 found.written[key] = value_node.value
         for base in merged:
-            for key in base:
-                if key not in found:
-                    found[key] = base[key]
-                    found.key_positions[key] = base.key_at(key)
-                    found.value_positions[key] = base.at(key)
+            for name in base:
+                if name not in found:
+                    found[name] = base[name]
+                    found.key_positions[name] = base.key_at(name)
+                    found.value_positions[name] = base.at(name)
         return found
 
     def _scalar(self, node: ScalarNode) -> Any:

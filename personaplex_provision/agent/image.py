@@ -1,0 +1,156 @@
+"""The image of a path: everything needed to put it back, and a mark by which a later change is noticed."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+from typing import Any, Dict
+
+from personaplex_provision.agent.store import Store, copy_owner, copy_tree
+
+Image = Dict[str, Any]
+"""`{"path", "type": absent|file|link|directory|tree|other, "mode", "uid", "gid", "mtime_ns", "sha256", "size",
+"target", "aside", "xattrs", "whole"}`; `whole` tells that undoing an absent path removes a whole tree."""
+
+_FLEETING = "__pycache__"
+
+
+def capture(path: str, store: Store, whole: bool = False, link: bool = False) -> Image:
+    """The image of what is at `path` now.
+
+    `whole` takes a directory with all it holds (`link`: by hard links); otherwise a directory's image is its own mode and owner only.
+    """
+    image: Image = {"path": path, "whole": whole}
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return {**image, "type": "absent"}
+    except NotADirectoryError:
+        return {**image, "type": "absent"}
+    image.update(
+        mode=stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid,
+        mtime_ns=status.st_mtime_ns, xattrs=_xattrs(path),
+    )
+    if stat.S_ISREG(status.st_mode):
+        sha256, size = store.keep(path)
+        return {**image, "type": "file", "sha256": sha256, "size": size}
+    if stat.S_ISLNK(status.st_mode):
+        return {**image, "type": "link", "target": os.readlink(path)}
+    if not stat.S_ISDIR(status.st_mode):
+        return {**image, "type": "other"}
+    if not whole:
+        return {**image, "type": "directory"}
+    aside = store.aside()
+    copy_tree(path, aside, link=link)
+    return {**image, "type": "tree", "aside": aside}
+
+
+def restore(image: Image, store: Store) -> str:
+    """Puts the path back as it was; returns what had to stay and why, or nothing. Raises OSError."""
+    path, kind = image["path"], image["type"]
+    if kind == "absent":
+        return _remove(path, bool(image.get("whole")))
+    if kind == "directory":
+        if not os.path.isdir(path) or os.path.islink(path):
+            _remove(path, True)
+            os.makedirs(path)
+        _dress(path, image)
+        return ""
+    if kind == "tree":
+        beside = f"{path.rstrip('/')}.provision-undo"
+        copy_tree(image["aside"], beside)
+        copy_owner(image["aside"], beside)
+        _remove(path, True)
+        os.rename(beside, path)
+        _dress(path, image)
+        return ""
+    if kind == "other":
+        return f"{path} was neither file, directory nor link: left as it is"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.isdir(path) and not os.path.islink(path):
+        _remove(path, True)
+    beside = f"{path}.provision-undo"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(beside)
+    if kind == "link":
+        os.symlink(image["target"], beside)
+        with contextlib.suppress(PermissionError):
+            os.lchown(beside, image["uid"], image["gid"])
+    else:
+        with store.open(image["sha256"]) as source, open(beside, "wb") as target:
+            shutil.copyfileobj(source, target)
+            target.flush()
+            os.fsync(target.fileno())
+        _dress(beside, image)
+    os.replace(beside, path)
+    return ""
+
+
+def mark(path: str, whole: bool = False) -> str:
+    """A short digest of what is at `path`: type, mode, owner, content, for a tree names, sizes and times."""
+    digest = hashlib.sha256()
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "absent"
+    digest.update(f"{status.st_mode:o} {status.st_uid} {status.st_gid}".encode())
+    if stat.S_ISLNK(status.st_mode):
+        digest.update(os.readlink(path).encode(errors="surrogateescape"))
+    elif stat.S_ISREG(status.st_mode):
+        with open(path, "rb") as file:
+            for chunk in iter(lambda: file.read(1 << 20), b""):
+                digest.update(chunk)
+    elif stat.S_ISDIR(status.st_mode) and whole:
+        for top, folders, files in os.walk(path):
+            folders[:] = sorted(one for one in folders if one != _FLEETING)
+            for name in sorted([*folders, *files]):
+                found = os.lstat(os.path.join(top, name))
+                spread = 0 if stat.S_ISDIR(found.st_mode) else found.st_mtime_ns
+                size = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
+                line = f"{top[len(path):]}/{name} {found.st_mode:o} {found.st_uid} {found.st_gid} {size} {spread}"
+                digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
+def _remove(path: str, whole: bool) -> str:
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(path)
+    elif whole:
+        shutil.rmtree(path)
+    else:
+        try:
+            os.rmdir(path)
+        except OSError:
+            held = ", ".join(sorted(os.listdir(path))[:5])
+            return f"{path} stays: it holds {held}, which this run did not make"
+    return ""
+
+
+def _dress(path: str, image: Image) -> None:
+    with contextlib.suppress(PermissionError):
+        os.chown(path, image["uid"], image["gid"])
+    os.chmod(path, image["mode"])
+    for name in _xattrs(path):
+        if name not in image["xattrs"]:
+            with contextlib.suppress(OSError):
+                os.removexattr(path, name)
+    for name, value in image["xattrs"].items():
+        with contextlib.suppress(OSError):
+            os.setxattr(path, name, base64.b64decode(value))
+    os.utime(path, ns=(image["mtime_ns"], image["mtime_ns"]))
+
+
+def _xattrs(path: str) -> Dict[str, str]:
+    found = {}
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(path, follow_symlinks=False):
+            found[name] = base64.b64encode(os.getxattr(path, name, follow_symlinks=False)).decode()
+    return found

@@ -1,0 +1,97 @@
+"""The journal of a run: one JSON object a line, each with a checksum, written before the thing it speaks of.
+
+Records: `run_start`, `intent` (what is about to be changed and what was there), `image` (a path before it is
+touched), `task_end`, `handler_owed`, `handler_done`, `reverted`, `run_end`; and the events of interface.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import zlib
+from typing import Any, Callable, Dict, Iterator, List, Optional
+
+from personaplex_provision.agent.store import Store
+
+Record = Dict[str, Any]
+
+
+class Journal:
+    """Appends records to `runs/<run>/journal.jsonl`; safe to share between threads."""
+
+    def __init__(self, store: Store, run: str, clean: Callable[[Record], Record] = lambda record: record) -> None:
+        self.run = run
+        self.store = store
+        self._clean = clean
+        self._lock = threading.Lock()
+        folder = store.directory("runs", run)
+        self._fd = os.open(os.path.join(folder, "journal.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._listeners: List[Callable[[Record], None]] = []
+        _sync_directory(folder)
+
+    def listen(self, listener: Callable[[Record], None]) -> None:
+        """Calls `listener` with every record after it was written."""
+        self._listeners.append(listener)
+
+    def write(self, kind: str, sync: bool = False, **fields: Any) -> Record:
+        """Appends a record; with `sync` it is on the disk when this returns. Raises OSError when it cannot be."""
+        record = self._clean({"type": kind, "ts": round(time.time(), 3), **fields})
+        line = encode(record)
+        self.store.fault.step()
+        with self._lock:
+            view = memoryview(line)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            if sync:
+                os.fdatasync(self._fd)
+        for listener in self._listeners:
+            listener(record)
+        return record
+
+    def close(self) -> None:
+        """Everything written is on the disk afterwards."""
+        os.fsync(self._fd)
+        os.close(self._fd)
+
+
+def encode(record: Record) -> bytes:
+    """A record as a line: eight hex digits of CRC-32, a space, JSON."""
+    body = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return b"%08x " % zlib.crc32(body) + body + b"\n"
+
+
+def read(store: Store, run: str) -> List[Record]:
+    """The records of a run, oldest first; a torn or damaged tail ends the list. Raises FileNotFoundError."""
+    return list(_records(store.path("runs", run, "journal.jsonl")))
+
+
+def _records(path: str) -> Iterator[Record]:
+    with open(path, "rb") as file:
+        for line in file:
+            record = decode(line)
+            if record is None:
+                return
+            yield record
+
+
+def decode(line: bytes) -> Optional[Record]:
+    """The record of a line, or None when the line is torn or its checksum wrong."""
+    if not line.endswith(b"\n") or len(line) < 10:
+        return None
+    try:
+        if int(line[:8], 16) != zlib.crc32(line[9:-1]):
+            return None
+        found = json.loads(line[9:-1].decode("utf-8", "surrogateescape"))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,147 @@
+"""What the tasks of a host share: who is known, which packages are installed, what was already asked."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+
+
+class User(NamedTuple):
+    """A row of passwd."""
+
+    name: str
+    uid: int
+    gid: int
+    comment: str
+    home: str
+    shell: str
+
+
+class Group(NamedTuple):
+    """A row of group."""
+
+    name: str
+    gid: int
+    members: Tuple[str, ...]
+
+
+class Package(NamedTuple):
+    """A dpkg package: `status` is dpkg's third status word (`installed`, `config-files`, `half-configured` …)."""
+
+    name: str
+    version: str
+    status: str
+    architecture: str
+
+
+class Completed(NamedTuple):
+    """What a command answered; texts are UTF-8 with replacement."""
+
+    argv: Tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is at a path. `type` is `absent file directory link other`; `mtime` in nanoseconds."""
+
+    type: str
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    mtime: int = 0
+    target: str = ""
+    inode: int = 0
+    device: int = 0
+    nlink: int = 1
+
+    @property
+    def exists(self) -> bool:
+        return self.type != "absent"
+
+
+class Machine:
+    """Facts read once and shared by all tasks until one of them changes something."""
+
+    def __init__(self) -> None:
+        self._memo: Dict[Any, Any] = {}
+        self._lock = threading.Lock()
+
+    def remember(self, key: Any, ask: Callable[[], Any]) -> Any:
+        """The answer to `key`, asked once until `forget`."""
+        with self._lock:
+            if key in self._memo:
+                return self._memo[key]
+        found = ask()
+        with self._lock:
+            return self._memo.setdefault(key, found)
+
+    def forget(self) -> None:
+        """Something was changed: everything is asked anew."""
+        with self._lock:
+            self._memo.clear()
+
+    def user(self, name: str) -> Optional[User]:
+        """The user of that name, from every source the host knows (nsswitch)."""
+        found: Optional[User] = self.remember(("user", name), lambda: _user(name))
+        return found
+
+    def group(self, name: str) -> Optional[Group]:
+        """The group of that name."""
+        found: Optional[Group] = self.remember(("group", name), lambda: _group(name))
+        return found
+
+    def packages(self) -> Dict[str, Package]:
+        """dpkg's packages by name; a second architecture's as `name:arch`. Empty where there is no dpkg."""
+        found: Dict[str, Package] = self.remember("packages", _packages)
+        return found
+
+
+def _user(name: str) -> Optional[User]:
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return User(found.pw_name, found.pw_uid, found.pw_gid, found.pw_gecos, found.pw_dir, found.pw_shell)
+
+
+def _group(name: str) -> Optional[Group]:
+    try:
+        found = grp.getgrnam(name)
+    except KeyError:
+        return None
+    return Group(found.gr_name, found.gr_gid, tuple(found.gr_mem))
+
+
+_FIELD = re.compile(r"^(Package|Status|Version|Architecture): (.*)$", re.MULTILINE)
+
+
+def _packages() -> Dict[str, Package]:
+    try:
+        with open("/var/lib/dpkg/status", encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return {}
+    found: Dict[str, Package] = {}
+    native = {"all", _native(os.uname().machine)}
+    for paragraph in text.split("\n\n"):
+        row = dict(_FIELD.findall(paragraph))
+        if "Package" not in row:
+            continue
+        name, arch = row["Package"], row.get("Architecture", "")
+        status = row.get("Status", "").rsplit(" ", 1)[-1]
+        key = name if arch in native or name not in found else f"{name}:{arch}"
+        found[key] = Package(name, row.get("Version", ""), status, arch)
+    return found
+
+
+def _native(machine: str) -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)

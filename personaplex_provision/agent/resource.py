@@ -1,0 +1,188 @@
+"""A resource: one thing on the target and the state we want it in.
+
+A kind is a standard-library dataclass whose fields are the desired state; `observe` reads the host into the same
+type and `converge` moves the host from one to the other. Everything else — diff, journal, the way back — is generic.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Iterator
+
+from personaplex_provision.agent.values import Blob, Secret
+
+if TYPE_CHECKING:
+    from personaplex_provision.agent.host import Host
+
+Address = typing.Tuple[str, str]
+"""What a resource provides or needs: `("path", "/etc/x")`, `("user", "bob")`, `("group", …)`, `("package", …)`,
+`("unit", …)`, `("repository", …)`, `("venv", "/opt/x")`, `("command", "git")`."""
+
+
+class Unpredictable(Exception):
+    """Raised while planning when what will be found depends on something an earlier task changes; its text says what."""
+
+
+class ResourceError(Exception):
+    """A failure the user can act on: what happened, and in `hint` what to do next."""
+
+    def __init__(self, summary: str, detail: str = "", hint: str = "", result: dict[str, Any] | None = None) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.detail = detail
+        self.hint = hint
+        self.result = result or {}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field that differs: what is there and what is wanted, as JSON-able values for people to read."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+def observed(default: Any = None) -> Any:
+    """A field that only `observe` fills in; users cannot set it and it is not in the schema."""
+    return dataclasses.field(default=default, metadata={"observed": True})
+
+
+@dataclass
+class Resource:
+    """Base of every kind. A field left at None is not managed."""
+
+    kind: ClassVar[str] = ""
+    "Ansible's name of the kind; the file in `resources/` has the same name."
+    aliases: ClassVar[dict[str, str]] = {}
+    "Other spellings of parameters: alias -> field."
+    free_form: ClassVar[str] = ""
+    "Field that takes the text of `kind: some text`, for kinds that allow it (command, shell)."
+    reversible: ClassVar[str] = "exact"
+    "`exact`, `best-effort` or `irreversible`; `reversibility()` may decide by the fields."
+    exclusive: ClassVar[tuple[str, ...]] = ()
+    "What the kind shares with others and cannot be used by two at once (`dpkg`)."
+    probe: ClassVar[bool] = False
+    "Whether the kind only reads, and so may run while planning."
+    slow: ClassVar[bool] = False
+    "Whether observing starts a process or waits for a network, so that it is worth a thread."
+    identity: ClassVar[tuple[str, ...]] = ("path", "name")
+    "Fields that say which thing this is; never part of a diff."
+    unmanaged: ClassVar[tuple[str, ...]] = ()
+    "Fields that say how to get there and are not state (`validate`, `force`, `update_cache`)."
+
+    def observe(self, host: Host) -> Any:
+        """The state the host is in now, as the same type. Changes nothing; may raise Unpredictable while planning."""
+        raise NotImplementedError
+
+    def converge(self, now: Any, host: Host) -> None:
+        """Moves the host from `now` to `self`, only through `host`. Raises ResourceError."""
+        raise NotImplementedError
+
+    def validate(self) -> Iterator[str]:
+        """What is wrong across fields, one sentence each; runs on the controller."""
+        return iter(())
+
+    def diff(self, now: Any) -> list[Change]:
+        """The managed fields in which `now` differs from `self`."""
+        found = []
+        for name in self.managed():
+            want, have = getattr(self, name), getattr(now, name)
+            if want is not None and want != have:
+                found.append(Change(name, have, want))
+        return found
+
+    def managed(self) -> list[str]:
+        """Names of the fields that are state."""
+        apart = (*self.identity, *self.unmanaged)
+        return [
+            one.name for one in dataclasses.fields(self)
+            if one.name not in apart and not one.metadata.get("observed")
+        ]
+
+    def action(self, now: Any, changes: list[Change]) -> str:
+        """`none`, `create`, `update`, `delete` or `run`, for the plan."""
+        if not changes:
+            return "none"
+        have, want = getattr(now, "state", None), getattr(self, "state", None)
+        if want == "absent":
+            return "delete"
+        return "create" if have == "absent" else "update"
+
+    def preview(self, now: Any, host: Host) -> tuple[str, str] | None:
+        """Whole texts before and after, for a text diff in the plan; None when there is nothing to show."""
+        return None
+
+    def reversibility(self, now: Any) -> str:
+        """The class of this step given what is there now."""
+        return self.reversible
+
+    def predict(self, now: Any, host: Host) -> None:
+        """Declares on the planning host what will be there after this task.
+
+        The default converges against the overlay, where file operations only happen in memory. A kind that runs
+        commands overrides it and calls `host.declare(…)`, `host.opaque(path, why)` or the file operations.
+        """
+        self.converge(now, host)
+
+    def restore(self, before: Any, host: Host) -> None:
+        """Takes back what is not a file. Runs before the images of the paths the task touched are put back.
+
+        `before` is what `observe` found before the task. The default does nothing: every path that was written
+        through `host`, or named in `touches=`, is restored by its image.
+        """
+
+    def recover(self, before: Any, host: Host) -> None:
+        """Puts right what a crash in the middle of `converge` may have left, before anything else is done."""
+
+    def provides(self) -> list[Address]:
+        """What will exist once this is applied; gives implied edges."""
+        path = getattr(self, "path", None)
+        return [("path", path)] if isinstance(path, str) else []
+
+    def needs(self) -> list[Address]:
+        """What must exist first; gives implied edges. The directory, owner and group of `path` by default."""
+        found: list[Address] = []
+        path = getattr(self, "path", None)
+        if isinstance(path, str) and "/" in path.rstrip("/")[1:]:
+            found.append(("path", path.rstrip("/").rsplit("/", 1)[0]))
+        for name, what in (("owner", "user"), ("group", "group")):
+            value = getattr(self, name, None)
+            if isinstance(value, str) and self.kind not in ("user", "group"):
+                found.append((what, value))
+        return found
+
+    def touches_connection(self) -> bool:
+        """Whether applying this can cut the connection to the host (firewall, sshd, network)."""
+        return False
+
+    def result(self, now: Any, after: Any, host: Host) -> dict[str, Any]:
+        """What `register` sees besides `changed` and `failed`, under Ansible's names."""
+        return {}
+
+
+def to_wire(value: Any) -> Any:
+    """JSON form of a field's value: blobs and secrets by name."""
+    if isinstance(value, Blob):
+        return {"$secret": value.secret} if value.secret else {"$blob": [value.sha256, value.size]}
+    if isinstance(value, Secret):
+        return {"$secret": value.name}
+    if isinstance(value, dict):
+        return {str(key): to_wire(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_wire(item) for item in value]
+    return value
+
+
+def dump(resource: Resource) -> dict[str, Any]:
+    """The fields of a resource that differ from their default, in wire form."""
+    found = {}
+    for one in dataclasses.fields(resource):
+        value = getattr(resource, one.name)
+        if one.default is dataclasses.MISSING or value != one.default:
+            if one.default_factory is not dataclasses.MISSING and value == one.default_factory():
+                continue
+            found[one.name] = to_wire(value)
+    return found

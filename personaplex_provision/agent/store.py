@@ -1,0 +1,154 @@
+"""The state directory on the target: blobs by digest, trees set aside, the runs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+from typing import IO, Iterable, Iterator, List, Tuple, Union
+
+from personaplex_provision.agent.fault import Fault
+
+_CHUNK = 1 << 20
+_FICLONE = 0x40049409
+
+
+def default_root() -> str:
+    """`/var/lib/provision` for root, `$XDG_STATE_HOME/provision` for a user."""
+    if os.geteuid() == 0:
+        return "/var/lib/provision"
+    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "provision")
+
+
+class Store:
+    """The state directory, mode 0700. Nothing is created before the first write."""
+
+    def __init__(self, root: str, fault: Fault | None = None) -> None:
+        self.root = root
+        self.fault = fault or Fault()
+
+    def path(self, *parts: str) -> str:
+        """A path inside the state directory."""
+        return os.path.join(self.root, *parts)
+
+    def directory(self, *parts: str) -> str:
+        """A directory inside the state directory, made if missing, mode 0700."""
+        found = self.path(*parts)
+        if not os.path.isdir(found):
+            with _mask(0o077):
+                os.makedirs(found, mode=0o700, exist_ok=True)
+        return found
+
+    def has(self, sha256: str) -> bool:
+        """Whether the content is here."""
+        return os.path.exists(self.path("blobs", sha256))
+
+    def open(self, sha256: str) -> IO[bytes]:
+        """The content, for reading. Raises FileNotFoundError."""
+        return open(self.path("blobs", sha256), "rb")
+
+    def put(self, data: Union[bytes, Iterable[bytes]]) -> Tuple[str, int]:
+        """Keeps content; returns its digest and size in bytes. Durable when it returns."""
+        chunks = [data] if isinstance(data, bytes) else data
+        name = os.path.join(self.directory("blobs"), f".new-{secrets.token_hex(8)}")
+        self.fault.step()
+        digest, size = hashlib.sha256(), 0
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                size += len(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(name, self.path("blobs", digest.hexdigest()))
+        return digest.hexdigest(), size
+
+    def keep(self, path: str) -> Tuple[str, int]:
+        """Keeps a copy of a file, by reflink where the file system allows; returns digest and size in bytes."""
+        digest, size = hashlib.sha256(), 0
+        with open(path, "rb") as source:
+            for chunk in iter(lambda: source.read(_CHUNK), b""):
+                digest.update(chunk)
+                size += len(chunk)
+            target = self.path("blobs", digest.hexdigest())
+            if os.path.exists(target):
+                return digest.hexdigest(), size
+            source.seek(0)
+            name = os.path.join(self.directory("blobs"), f".new-{secrets.token_hex(8)}")
+            self.fault.step()
+            with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                if not _reflink(source, file):
+                    shutil.copyfileobj(source, file, _CHUNK)
+                file.flush()
+                os.fsync(file.fileno())
+        os.rename(name, target)
+        return digest.hexdigest(), size
+
+    def aside(self) -> str:
+        """A fresh name under which a whole tree can be kept."""
+        return os.path.join(self.directory("trees"), secrets.token_hex(8))
+
+    def runs(self) -> List[str]:
+        """Ids of the runs recorded here, oldest first (ids sort by time)."""
+        with contextlib.suppress(OSError):
+            return sorted(one for one in os.listdir(self.path("runs")) if not one.startswith("."))
+        return []
+
+
+def copy_tree(source: str, target: str, link: bool = False) -> None:
+    """Copies a tree with owner, mode, times and extended attributes; files are hard-linked when `link`.
+
+    A hard-linked copy is right only for trees whose writers replace files and never write into them (pip, git).
+    """
+    shutil.copytree(source, target, symlinks=True, copy_function=_link if link else _copy)
+    for top, folders, files in os.walk(source):
+        there = os.path.join(target, os.path.relpath(top, source))
+        copy_owner(top, there)
+        for name in [*files, *(one for one in folders if os.path.islink(os.path.join(top, one)))]:
+            copy_owner(os.path.join(top, name), os.path.join(there, name))
+
+
+def copy_owner(source: str, target: str) -> None:
+    """Gives `target` the owner and then the mode of `source` (a chown drops set-id bits)."""
+    status = os.lstat(source)
+    with contextlib.suppress(PermissionError):
+        os.lchown(target, status.st_uid, status.st_gid)
+    if not os.path.islink(target):
+        os.chmod(target, status.st_mode & 0o7777)
+
+
+def _copy(source: str, target: str) -> str:
+    with open(source, "rb") as reader, open(target, "wb") as writer:
+        if not _reflink(reader, writer):
+            shutil.copyfileobj(reader, writer, _CHUNK)
+    shutil.copystat(source, target)
+    return target
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:
+        return _copy(source, target)
+    return target
+
+
+def _reflink(source: IO[bytes], target: IO[bytes]) -> bool:
+    try:
+        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _mask(mask: int) -> Iterator[None]:
+    old = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(old)

@@ -2,8 +2,10 @@
 
 Nothing here is rendered: keywords and parameters hold the values of the source, templates included. Every
 `keywords` is a `Mapping` with the position of each key and value, and holds only keywords that are allowed at
-that place and whose untemplated values have the right type. Names of kinds are short ones (`copy`, never
-`ansible.builtin.copy`).
+that place and whose untemplated values have the right type: `tags notify requires affects collections
+gather_subset` are always lists of Text, booleans and whole numbers written as text are booleans and numbers, and
+`undo` is a `Written`. Conditions are Text, a boolean, or a list of them. Names of kinds are short ones (`copy`,
+never `ansible.builtin.copy`). Paths are relative to the working directory when the playbook's was.
 """
 
 from __future__ import annotations
@@ -119,8 +121,7 @@ class Import:
     nodes: list[Node]
     "What was imported: the tasks of the file, or of the role's `tasks_from`; empty while not `loaded`."
     loaded: bool
-    """Whether `nodes` is there. Not so for an include whose name has a template: `load_task_file` or
-    `load_role` does it later."""
+    "Whether `nodes` is there. Not so for an include whose name has a template: `playbook.load_import` reads it later."
     keywords: Mapping
     "Keywords of the task itself (when, loop, tags, vars, requires …): all that is inside inherits them."
     params: Mapping

@@ -7,6 +7,7 @@ from typing import Iterator, List, Literal
 
 from personaplex_provision.agent import machine
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.overlay import PlanningHost
 from personaplex_provision.agent.resource import Address, Resource, ResourceError
 
 EXAMPLE = """
@@ -42,7 +43,7 @@ class Group(Resource):
 
     def validate(self) -> Iterator[str]:
         if not self.name or self.name.startswith("-") or any(c in self.name for c in ":,/ \t\n"):
-            yield f'"{self.name}" is not a name of a group: it has no colon, comma, slash or space and starts with no dash'
+            yield f'"{self.name}" is no name of a group: colon, comma, slash, space and a first dash are not allowed'
         if self.gid is not None and not 0 <= self.gid < 2**32 - 1:
             yield f"gid {self.gid} is outside the ids that exist (0 to 4294967294)"
         if self.non_unique and self.gid is None:
@@ -75,6 +76,7 @@ class Group(Resource):
         if self.state == "absent":
             host.declare("group", self.name, False)
             return
+        assert isinstance(host, PlanningHost)
         before = host.group(self.name)
         gid = self.gid if self.gid is not None else before.gid if before else host.new_id()
         host.declare("group", self.name, machine.Group(self.name, gid, before.members if before else ()))

@@ -1,0 +1,230 @@
+"""The conversation between the controller and the agent: length-prefixed frames over any byte stream.
+
+A frame is one byte of type, four bytes of big-endian payload length, and the payload:
+
+    J  message: a JSON object            Z  message: the same, zlib-compressed
+    B  a piece of a blob: 32 bytes of digest, one byte "last piece?", at most 256 KiB of data
+    S  secrets: a JSON object of name -> value, in a frame of its own so that no log of messages can hold it
+
+Both ends use this file. Nothing is ever unpickled, and what the other end may make us hold in memory is bounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import select
+import struct
+import threading
+import time
+import zlib
+from typing import Any, BinaryIO, Iterable, Iterator, NamedTuple, Optional, Union
+
+HEAD = struct.Struct(">cI")
+PIECE = 256 * 1024
+"Bytes of a blob in one frame."
+LIMIT = 64 * 1024 * 1024
+"Largest frame, and the largest message after decompression, in bytes."
+WORTH_COMPRESSING = 4096
+"Messages of at most this many bytes travel as they are."
+
+
+class ProtocolError(Exception):
+    """What arrived is not a conversation of ours, or breaks a limit."""
+
+
+class BlobChunk(NamedTuple):
+    """A piece of the content whose sha256 is `sha256` (hex); pieces arrive in order, `final` marks the last."""
+
+    sha256: str
+    data: bytes
+    final: bool
+
+
+class Secrets(NamedTuple):
+    """Secret values by name. They never appear when this is printed."""
+
+    values: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(sorted(self.values))})"
+
+
+Received = Union[dict, BlobChunk, Secrets]  # type: ignore[type-arg]
+
+
+class Pipes:
+    """Two file descriptors as a stream: `read` gives at least one byte or b"" at the end, `write` all or OSError."""
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self.read_fd = read_fd
+        self.write_fd = write_fd
+
+    def read(self, size: int, timeout: Optional[float] = None) -> bytes:
+        if timeout is not None and not readable(self.read_fd, timeout):
+            raise TimeoutError("nothing arrived in time")
+        return os.read(self.read_fd, size)
+
+    def write(self, data: Any) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.write_fd, view):]
+
+    def close(self) -> None:
+        for number in {self.read_fd, self.write_fd}:
+            os.close(number)
+
+    def fileno(self) -> int:
+        return self.read_fd
+
+
+class Channel:
+    """Sends and receives frames over `stream`, an object with `read(size, timeout)`, `write(bytes)` and `close()`.
+
+    Sending is safe from any thread, receiving is for one thread at a time.
+    """
+
+    def __init__(self, stream: Any, pending: bytes = b"") -> None:
+        self.stream = stream
+        self._pending = bytearray(pending)
+        self._sending = threading.Lock()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Sends one message. Raises OSError when the other end is gone."""
+        self._write(encode(message))
+
+    def send_many(self, messages: Iterable[dict[str, Any]]) -> None:
+        """Sends messages in order as a single write, which is a single packet when they are small."""
+        data = b"".join([encode(one) for one in messages])
+        if data:
+            self._write(data)
+
+    def send_blob(self, sha256: str, content: Union[bytes, BinaryIO]) -> None:
+        """Sends content piece by piece; messages of other threads may travel between the pieces."""
+        digest = bytes.fromhex(sha256)
+        for data, final in _pieces(content):
+            self._write(_frame(b"B", digest, b"\1" if final else b"\0", data))
+
+    def send_secrets(self, values: dict[str, Any]) -> None:
+        """Sends secret values by name."""
+        self._write(_frame(b"S", _json(values)))
+
+    def receive(self, timeout: Optional[float] = None) -> Received:
+        """The next message, piece of a blob, or secrets.
+
+        Raises EOFError when the other end closed, TimeoutError when no whole frame came within `timeout` seconds
+        (what came so far is kept), ProtocolError when it is not a frame.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._fill(HEAD.size, deadline)
+        kind, size = HEAD.unpack_from(self._pending)
+        if kind not in b"JZBS" or size > LIMIT:
+            raise ProtocolError(f"not a frame: type {kind!r}, {size} bytes")
+        self._fill(HEAD.size + size, deadline)
+        with memoryview(self._pending) as view:
+            payload = bytes(view[HEAD.size:HEAD.size + size])
+        del self._pending[:HEAD.size + size]
+        return decode(kind, payload)
+
+    def waiting(self) -> bool:
+        """Whether bytes have been read from the stream that no `receive` has returned yet.
+
+        Ask before waiting on `fileno()`: the descriptor knows nothing of them.
+        """
+        return bool(self._pending)
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when something arrives, where the stream has one."""
+        number: int = self.stream.fileno()
+        return number
+
+    def close(self) -> None:
+        """Closes the stream."""
+        self.stream.close()
+
+    def _write(self, data: bytes) -> None:
+        with self._sending:
+            self.stream.write(data)
+
+    def _fill(self, size: int, deadline: Optional[float]) -> None:
+        while len(self._pending) < size:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            data = self.stream.read(max(size - len(self._pending), 65536), left)
+            if not data:
+                raise EOFError("the other end closed the connection")
+            self._pending += data
+
+
+def readable(descriptor: int, timeout: float) -> bool:
+    """Whether something (or the end) can be read within `timeout` seconds."""
+    poll = select.poll()  # select() refuses descriptors from 1024 on
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout * 1000))
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """The frame of a message, compressed where that helps."""
+    data = _json(message)
+    if len(data) > WORTH_COMPRESSING:
+        packed = zlib.compress(data, 1)
+        if len(packed) < len(data):
+            return _frame(b"Z", packed)
+    return _frame(b"J", data)
+
+
+def decode(kind: bytes, payload: bytes) -> Received:
+    """What a frame holds. Raises ProtocolError."""
+    if kind == b"B":
+        if len(payload) < 33 or len(payload) > 33 + PIECE:
+            raise ProtocolError(f"not a piece of a blob: {len(payload)} bytes")
+        return BlobChunk(payload[:32].hex(), payload[33:], payload[32] == 1)
+    try:
+        if kind == b"Z":
+            payload = _inflate(payload)
+        found = json.loads(payload)
+    except (ValueError, zlib.error, RecursionError) as error:
+        # The text of a decoding error can quote what was being decoded, which may be a secret.
+        raise ProtocolError(f"a message cannot be decoded ({type(error).__name__})") from None
+    if not isinstance(found, dict):
+        raise ProtocolError(f"a message must be an object, not {type(found).__name__}")
+    return Secrets(found) if kind == b"S" else found
+
+
+def digest_of(content: bytes) -> str:
+    """The name of a blob: its sha256 in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _frame(kind: bytes, *parts: bytes) -> bytes:
+    size = sum(map(len, parts))
+    if size > LIMIT:
+        raise ProtocolError(f"a message of {size} bytes is too large to send")
+    return b"".join((HEAD.pack(kind, size), *parts))
+
+
+def _inflate(payload: bytes) -> bytes:
+    engine = zlib.decompressobj()
+    data = engine.decompress(payload, LIMIT)
+    if engine.unconsumed_tail or not engine.eof:
+        raise ProtocolError("a compressed message is cut short or too large")
+    return data
+
+
+def _pieces(content: Union[bytes, BinaryIO]) -> Iterator[tuple[bytes, bool]]:
+    """Pieces with the mark of the last; an empty content is one empty piece."""
+    if isinstance(content, (bytes, bytearray)):
+        for start in range(0, max(len(content), 1), PIECE):
+            yield bytes(content[start:start + PIECE]), start + PIECE >= len(content)
+        return
+    piece = content.read(PIECE)
+    while True:
+        following = content.read(PIECE) if piece else b""
+        yield piece, not following
+        if not following:
+            return
+        piece = following

@@ -1,0 +1,90 @@
+"""How the agent comes to life: the modules that arrived over the stream become importable, from memory alone.
+
+The first stage (`executors/bootstrap.py`) has read them from standard input and calls `begin`. From then on the
+conversation has file descriptors of its own: 0 is /dev/null and 1 is standard error, so nothing that a child
+process reads or prints can be taken for, or take away, a part of it.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from _frozen_importlib import ModuleSpec
+
+TYPE_CHECKING = False  # typing costs milliseconds that a start should not pay
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+    Modules = Dict[str, Tuple[bool, bytes]]
+    """Dotted name -> (whether it is a package, its marshalled code object or its source)."""
+
+HIGH = 64
+"The conversation's descriptors are numbered from here, out of the way of what shells and daemons expect."
+
+
+class Memory:
+    """Imports modules out of a dictionary; each is unpacked, or compiled, when it is first imported."""
+
+    def __init__(self, modules: Modules, compiled: bool) -> None:
+        self.modules = modules
+        self.compiled = compiled
+
+    def find_spec(self, name: str, _path: Optional[Sequence[str]], _target: Any = None) -> Optional[ModuleSpec]:
+        """The spec of a module that arrived; None leaves the name to the standard library."""
+        if name not in self.modules:
+            return None
+        package = self.modules[name][0]
+        return ModuleSpec(name, self, origin=_file(name, package), is_package=package)  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """None: an ordinary module."""
+
+    def exec_module(self, module: Any) -> None:
+        """Runs the module's code in it."""
+        package, content = self.modules[module.__name__]
+        if self.compiled:
+            code = marshal.loads(content)
+        else:
+            code = compile(content, _file(module.__name__, package), "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+
+    def get_source(self, name: str) -> Optional[str]:
+        """For tracebacks, which ask the loader."""
+        if self.compiled or name not in self.modules:
+            return None
+        return self.modules[name][1].decode("utf-8")
+
+    def names(self) -> List[str]:
+        """Dotted names of every module that arrived."""
+        return sorted(self.modules)
+
+
+def begin(modules: Modules, compiled: bool, marker: bytes) -> None:
+    """Makes `modules` importable, takes the conversation aside, prints the marker and serves until it ends."""
+    sys.meta_path.insert(0, Memory(modules, compiled))
+    channel = _take_descriptors()
+    from personaplex_provision.agent import main
+
+    # Only now: a marker promises that the engine could be imported.
+    channel.stream.write(marker)
+    main.serve(channel)
+
+
+def _take_descriptors() -> Any:
+    import fcntl
+
+    from personaplex_provision.agent.protocol import Channel, Pipes
+
+    # F_DUPFD_CLOEXEC: no child of any task inherits the conversation.
+    reading = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    writing = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return Channel(Pipes(reading, writing))
+
+
+def _file(name: str, package: bool) -> str:
+    return name.replace(".", "/") + ("/__init__.py" if package else ".py")

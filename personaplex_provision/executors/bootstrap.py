@@ -1,0 +1,203 @@
+"""How the agent starts on a host that has nothing but python3: it is read from standard input into memory.
+
+    controller                                    target
+    argv: python3 -ISB -c '…'           ──▶       reads STAGE, byte by byte, and runs it
+    STAGE, header, bundle, greeting     ──▶       same Python: starts the agent
+                                        ◀──       "source": another Python, send the other form (remembered)
+                                        ◀──       "ready": the conversation begins
+
+The argument is the same on every run and holds no character that a POSIX shell, cmd.exe or PowerShell changes
+inside double quotes. Everything is sent at once, so a start costs no round trip beyond that of the command itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from personaplex_provision.agent.protocol import Channel, encode
+from personaplex_provision.errors import UnreachableError
+from personaplex_provision.executors import bundle
+from personaplex_provision.executors.base import Connection, Executor, Stream, open_executor
+from personaplex_provision.executors.become import Privilege, install_python
+from personaplex_provision.executors.failures import (
+    PythonMissingError,
+    no_answer,
+    noisy,
+    stopped_early,
+    too_old,
+)
+
+__all__ = ["Agent", "Python", "argv", "install_python", "open_channel", "start_agent"]
+
+# Runs on any Python 3, so that one too old can say so. 71 and 72 are exit statuses nobody else uses here.
+_STAGE = b"""\
+import sys,os
+from _frozen_importlib_external import MAGIC_NUMBER as m
+def r(n):
+ b=b''
+ while len(b)<n:
+  c=os.read(0,n-len(b))
+  if not c:os._exit(71)
+  b+=c
+ return b
+def w(s):return('\\n'+n[::-1]+' '+s+' %d.%d.%d '%sys.version_info[:3]+t+' %d\\n'%os.getuid()).encode()
+n,a,l,o=r(128).decode().split()
+t=sys.implementation.cache_tag+m.hex()
+if sys.version_info<(3,9):
+ os.write(1,w('old'));os._exit(72)
+b=r(int(l))
+if a!=t and a!='source':
+ r(int(o));os.write(1,w('source'));a='source';b=r(int(r(16)))
+import marshal,zlib
+d=marshal.loads(zlib.decompress(b))
+c=d['personaplex_provision.agent.start'][1]
+g={'__name__':'start'}
+exec(marshal.loads(c)if a==t else c,g)
+g['begin'](d,a==t,w('ready'))
+"""
+SIZE = 896
+STAGE = _STAGE.ljust(SIZE - 1) + b"\n"
+NOISE = 1024 * 1024
+"Bytes that a login shell may print before the marker."
+
+
+class Python(NamedTuple):
+    """What the marker says about the other end: version `3.11.2`, tag of its compiled code, user id."""
+
+    version: str
+    tag: str
+    uid: int
+
+
+class Agent(NamedTuple):
+    """A started agent: its channel, the executor that carries it, and its Python."""
+
+    channel: Channel
+    executor: Executor
+    python: Python
+
+    def close(self) -> None:
+        """Hangs up and gives the connection back."""
+        try:
+            self.channel.close()
+        finally:
+            self.executor.close()
+
+
+def argv(python: str = "python3", ready: int = 0) -> list[str]:
+    """The command that becomes an agent; it first prints the number `ready`, if not 0, on standard error.
+
+    Isolated from the user's environment and packages (-I), without site (-S: milliseconds, and hooks that print),
+    writing no byte code (-B), file names in UTF-8 whatever the locale.
+    """
+    # One byte at a time: a longer read could take some of what follows, or be cut short.
+    code = f"exec(bytes(os.read(0,1)[0] for i in range({SIZE})))"
+    announce = f"os.write(2,str({ready}).encode());" if ready else ""
+    return [python, "-ISB", "-Xutf8", "-c", f"import os;{announce}{code}"]
+
+
+def open_channel(
+    stream: Stream, timeout: float, greeting: Iterable[dict[str, Any]] = (), where: str = "the host"
+) -> Channel:
+    """Starts the agent on a stream whose command is `argv()`. Raises UnreachableError that names `where`."""
+    start = Start(where, greeting)
+    with contextlib.suppress(OSError):  # what the other end printed before it left says more than "broken pipe"
+        stream.write(start.payload)
+    return start.finish(stream, timeout)[0]
+
+
+def start_agent(
+    connection: Connection, greeting: Iterable[dict[str, Any]] = (), executor: Executor | None = None
+) -> Agent:
+    """Connects, gains the privileges asked for, and starts an agent; `greeting` is sent along, for no round trip.
+
+    Raises UnreachableError. With `connection.install_python` a missing python3 is installed first.
+    """
+    executor = executor or open_executor(connection)
+    start = Start(connection.name, greeting)
+    try:
+        try:
+            channel, python = _start(executor, connection, start)
+        except PythonMissingError:
+            if not connection.install_python:
+                raise
+            install_python(executor, connection)
+            channel, python = _start(executor, connection, start)
+    except BaseException:
+        executor.close()
+        raise
+    return Agent(channel, executor, python)
+
+
+def _start(executor: Executor, connection: Connection, start: Start) -> tuple[Channel, Python]:
+    privilege = Privilege(connection, executor.user)
+    command = privilege.wrap(argv(connection.python, privilege.ready))
+    stream = executor.open(command, b"" if privilege.ready else start.payload)
+    try:
+        if privilege.ready:
+            privilege.authenticate(stream, connection.timeout)
+            with contextlib.suppress(OSError):
+                stream.write(start.payload)
+        return start.finish(stream, connection.timeout)
+    except BaseException:
+        stream.close()
+        raise
+
+
+class Start:
+    """One start of an agent: what is sent, and what must come back."""
+
+    def __init__(self, where: str, greeting: Iterable[dict[str, Any]] = ()) -> None:
+        self.where = where
+        self.nonce = secrets.token_hex(16)
+        self.greeting = b"".join([encode(one) for one in greeting])
+        self.form = "source" if bundle.remembered(where) else bundle.tag()
+        engine = bundle.bundle(self.form != "source")
+        header = f"{self.nonce} {self.form} {len(engine)} {len(self.greeting)}".ljust(128).encode()
+        self.payload = b"".join((STAGE, header, engine, self.greeting))
+
+    def finish(self, stream: Stream, timeout: float) -> tuple[Channel, Python]:
+        """Waits for the marker, over whatever a login shell prints. Raises UnreachableError."""
+        deadline = time.monotonic() + timeout
+        # Reversed: a shell that echoes its input cannot be taken for an agent.
+        sign = re.compile(b"\n" + self.nonce[::-1].encode() + rb" (old|source|ready) (\S+) (\S+) (\d+)\n")
+        seen = bytearray(b"\n")
+        while True:
+            found = sign.search(seen)
+            if found is None:
+                self._more(stream, seen, deadline)
+                continue
+            word, version, tag, uid = (part.decode() for part in found.groups())
+            del seen[:found.end() - 1]
+            if word == "old":
+                raise too_old(self.where, version)
+            if word == "ready":
+                return Channel(stream, bytes(seen[1:])), Python(version, tag, int(uid))
+            bundle.remember(self.where, tag)
+            engine = bundle.bundle(False)
+            stream.write(f"{len(engine)}".ljust(16).encode() + engine + self.greeting)
+
+    def _more(self, stream: Stream, seen: bytearray, deadline: float) -> None:
+        try:
+            data = stream.read(65536, max(deadline - time.monotonic(), 0.0))
+        except TimeoutError:
+            raise no_answer(self.where, _text(seen), stream.stderr_tail()) from None
+        except OSError as error:
+            raise stopped_early(self.where, stream, f"{_text(seen)}\n{error}") from None
+        if not data:
+            raise stopped_early(self.where, stream, _text(seen))
+        seen += data
+        if len(seen) > NOISE:
+            raise noisy(self.where, _text(seen))
+
+
+def _text(data: bytearray) -> str:
+    return bytes(data[-4096:]).decode("utf-8", "replace").strip()
+
+
+assert issubclass(PythonMissingError, UnreachableError) and len(_STAGE) < SIZE

@@ -1,0 +1,168 @@
+"""What travels to a target: every module of the agent, in one compressed piece, built once per version of it.
+
+Two forms. *Compiled* holds marshalled code objects and starts fastest, but only where the Python is the same as
+here; *source* runs anywhere. Both lose their documentation (the target has no reader for it) and keep their line
+numbers. The pieces are deterministic and kept in the controller's cache under the digest of what they were made of.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import io
+import marshal
+import os
+import sys
+import tempfile
+import tokenize
+import zlib
+from functools import lru_cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FORMAT = b"1"
+"Part of every digest; raised when the form of a bundle changes."
+
+
+def tag() -> str:
+    """Which Python a compiled bundle is for; the first stage computes the same on the target."""
+    return f"{sys.implementation.cache_tag}{importlib.util.MAGIC_NUMBER.hex()}"
+
+
+@lru_cache(maxsize=2)
+def bundle(compiled: bool) -> bytes:
+    """The bundle, from memory, else from the disk cache, else built (and cached where that is possible)."""
+    sources = _sources()
+    name = f"{_digest(sources)[:32]}-{tag() if compiled else 'source'}"
+    kept = _cache_directory() / name
+    try:
+        return _opened(kept.read_bytes())
+    except (OSError, ValueError):
+        data = build(sources, compiled)
+        _keep(kept, data)
+        return data
+
+
+def build(sources: dict[str, tuple[bool, bytes]], compiled: bool) -> bytes:
+    """A bundle of `sources`: dotted name -> (is it a package, its text)."""
+    modules = {}
+    for name, (package, text) in sorted(sources.items()):
+        if compiled:
+            file = name.replace(".", "/") + ("/__init__.py" if package else ".py")
+            code = compile(_undocumented(text), file, "exec", dont_inherit=True)
+            modules[name] = (package, marshal.dumps(code))
+        else:
+            modules[name] = (package, strip(text))
+    # Version 2 of the format has no references, so equal input gives equal bytes on every run.
+    return zlib.compress(marshal.dumps(modules, 2), 9)
+
+
+def strip(text: bytes) -> bytes:
+    """Source without comments and documentation strings, every statement still on its own line."""
+    lines = text.decode("utf-8").splitlines()
+    for node, alone in _documentation(ast.parse(text)):
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        # Columns are in bytes; a statement that shares its lines with another is left as it is.
+        before = lines[first].encode()[: node.col_offset].decode()
+        after = lines[last].encode()[node.end_col_offset or 0:].decode()
+        if before.strip() or after.strip():
+            continue
+        lines[first:last + 1] = [f"{before}pass" if alone else "", *[""] * (last - first)]
+    source = "\n".join(lines) + "\n"
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _undocumented(text: bytes) -> ast.Module:
+    tree = ast.parse(text)
+    doomed = {id(node): alone for node, alone in _documentation(tree)}
+    for holder in ast.walk(tree):
+        body = getattr(holder, "body", None)
+        if isinstance(body, list):
+            kept = [one for one in body if id(one) not in doomed]
+            holder.body = kept or [ast.copy_location(ast.Pass(), body[0])] if body else []  # type: ignore[attr-defined]
+    return tree
+
+
+def _documentation(tree: ast.Module) -> list[tuple[ast.Expr, bool]]:
+    """Statements that are only a string, and whether each is all that its block holds."""
+    found = []
+    for holder in ast.walk(tree):
+        body = getattr(holder, "body", None)
+        if not isinstance(body, list):
+            continue
+        strings = [
+            one for one in body
+            if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
+        ]
+        only = len(strings) == len(body) and not isinstance(holder, ast.Module)
+        found += [(one, only and one is strings[0]) for one in strings]
+    return found
+
+
+def _sources() -> dict[str, tuple[bool, bytes]]:
+    paths = [ROOT / "__init__.py", *sorted((ROOT / "agent").rglob("*.py"))]
+    found = {}
+    for path in paths:
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        package = parts[-1] == "__init__"
+        found[".".join(parts[:-1] if package else parts)] = (package, path.read_bytes())
+    return found
+
+
+def _digest(sources: dict[str, tuple[bool, bytes]]) -> str:
+    digest = hashlib.sha256(FORMAT)
+    for name, (_, text) in sorted(sources.items()):
+        digest.update(f"{name}\0{len(text)}\0".encode() + text)
+    return digest.hexdigest()
+
+
+def _cache_directory() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "provision"
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Writes to the cache, whole or not at all; a cache that cannot be written is no error."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+        os.replace(file.name, path)
+    except OSError:
+        pass
+
+
+def _opened(kept: bytes) -> bytes:
+    """The content of a cached file. Raises ValueError when it was damaged."""
+    digest, data = kept[:32], kept[32:]
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError("damaged")
+    return data
+
+
+def remembered(where: str) -> str:
+    """The tag of a host's Python, when it was seen to be another than ours; empty when nothing is known."""
+    try:
+        found = _memory_of(where).read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    return "" if found == tag() else found
+
+
+def remember(where: str, python: str) -> None:
+    """Notes which Python a host has, so that the next start sends the right form at once."""
+    path = _memory_of(where)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(python, encoding="ascii", errors="replace")
+    except OSError:
+        pass
+
+
+def _memory_of(where: str) -> Path:
+    return _cache_directory() / "pythons" / hashlib.sha256(where.encode()).hexdigest()[:32]

@@ -42,6 +42,7 @@ class Host:
         record: Callable[[images.Image], None] | None = None,
         event: Callable[..., None] | None = None,
         timeout: float = 0.0,
+        fetch: Callable[[str], None] | None = None,
     ) -> None:
         self.machine = machine
         self.store = store
@@ -51,6 +52,7 @@ class Host:
         self._secrets = secrets if secrets is not None else {}
         self._record = record
         self._event = event
+        self._fetch = fetch
         self._taken: Dict[str, images.Image] = {}
         self.processes: List[subprocess.Popen[bytes]] = []
 
@@ -159,6 +161,8 @@ class Host:
             return io.BytesIO(self._secrets[blob.sha256])
         with self.identity.itself():
             try:
+                if self._fetch is not None and not self.planning and not self.store.has(blob.sha256):
+                    self._fetch(blob.sha256)
                 return self.store.open(blob.sha256)
             except FileNotFoundError:
                 raise ResourceError(f"the content {blob} did not reach the host") from None

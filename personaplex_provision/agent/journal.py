@@ -35,9 +35,9 @@ class Journal:
         """Calls `listener` with every record after it was written."""
         self._listeners.append(listener)
 
-    def write(self, kind: str, sync: bool = False, **fields: Any) -> Record:
+    def write(self, type_: str, /, sync: bool = False, **fields: Any) -> Record:
         """Appends a record; with `sync` it is on the disk when this returns. Raises OSError when it cannot be."""
-        record = self._clean({"type": kind, "ts": round(time.time(), 3), **fields})
+        record = self._clean({"type": type_, "ts": round(time.time(), 3), **fields})
         line = encode(record)
         self.store.fault.step()
         with self._lock:

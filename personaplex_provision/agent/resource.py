@@ -66,6 +66,8 @@ class Resource:
     "What the kind shares with others and cannot be used by two at once (`dpkg`)."
     probe: ClassVar[bool] = False
     "Whether the kind only reads, and so may run while planning."
+    readable: ClassVar[bool] = True
+    "Whether the state can be read back, so that a difference after converging is a failure."
     slow: ClassVar[bool] = False
     "Whether observing starts a process or waits for a network, so that it is worth a thread."
     identity: ClassVar[tuple[str, ...]] = ("path", "name")

@@ -31,11 +31,15 @@ class Task:
     requires: list[list[str]] = field(default_factory=list)
     "Edges: `[address, reason]`; the task starts after all of them ended."
     trigger: str = "success"
-    "`success`: every required task is fine; `failed`: some task in `trigger_on` failed (rescue); `always`: whatever happened; `notified`: some task in `trigger_on` changed (handler)."
+    """When the task runs once all it requires have ended: `success`: they are fine; `failed` (rescue): something in
+    `trigger_on` failed; `always`: all but those in `trigger_on` are fine; `notified` (handler): something in
+    `trigger_on` changed."""
     trigger_on: list[str] = field(default_factory=list)
     "Addresses that the trigger looks at."
     rescued_by: str = ""
-    "For the join that ends a block's body: the join of its rescue, which makes a failure good when it succeeds."
+    "For the join that ends a block: the join of its rescue, which makes a failure in `trigger_on` good."
+    block: str = ""
+    "The join of the innermost block body with a rescue that this task belongs to: its failure does not stop the run."
 
     deferred: str = ""
     "Why the task cannot be compiled yet; the agent asks for its definition (`need`) when its turn comes."

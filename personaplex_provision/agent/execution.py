@@ -1,0 +1,210 @@
+"""Carrying out one task of a run: attempts, verdicts, the journal around it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Dict, List
+
+from personaplex_provision.agent import image as images
+from personaplex_provision.agent import step
+from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.journal import Journal
+from personaplex_provision.agent.kinds import secret_fields
+from personaplex_provision.agent.planner import Planner
+from personaplex_provision.agent.resource import ResourceError
+from personaplex_provision.agent.session import Disconnected, Message, Session
+from personaplex_provision.agent.step import plain, shown
+from personaplex_provision.agent.task import Task
+
+_FIRST_DELAY = 0.1
+
+
+@dataclass
+class Ended:
+    """How a task ended: `outcome` is one of ok changed failed blocked skipped."""
+
+    outcome: str
+    result: Dict[str, Any] = field(default_factory=dict)
+    ignored: bool = False
+
+    @property
+    def fine(self) -> bool:
+        """Whether what requires the task may go on."""
+        return self.outcome in ("ok", "changed", "skipped") or self.ignored
+
+
+class Execution:
+    """Carries out tasks within one run; safe to use from several threads at once."""
+
+    def __init__(self, session: Session, journal: Journal, handlers: Dict[str, str]) -> None:
+        self.session = session
+        self.journal = journal
+        self.handlers = handlers
+        "Handler address -> the name under which it is owed."
+
+    def carry_out(self, task: Task) -> Ended:
+        """Runs the task to its end, whatever that is, and journals it."""
+        self.journal.write("task_start", task=task.address, name=task.name, kind=task.kind)
+        began = time.monotonic()
+        ended, extra = self._attempts(task)
+        if task.no_log:
+            ended.result = {key: ended.result[key] for key in ("changed", "failed", "rc") if key in ended.result}
+        owed = [self.handlers[one] for one in task.notify if one in self.handlers] if ended.outcome == "changed" else []
+        record: Message = {"task": task.address, "name": task.name, "kind": task.kind, "outcome": ended.outcome}
+        record["seconds"] = round(time.monotonic() - began, 4)
+        record.update(extra)
+        if owed:
+            record["owed"] = owed
+        if ended.ignored:
+            record["ignored"] = True
+        if task.register or task.judged:
+            record["result"] = ended.result
+        if task.handler and ended.fine:
+            record["handler"] = task.handler
+        self.journal.write("task_end", sync=bool(extra.get("marks") or owed or task.handler), **record)
+        return ended
+
+    def _attempts(self, task: Task) -> tuple[Ended, Message]:
+        if task.deferred:
+            return self._deferred(task)
+        if task.external:
+            return self._external(task)
+        number = 0
+        while True:
+            number += 1
+            ended, extra = self._attempt(task)
+            again = False
+            if task.judged:
+                try:
+                    verdict = self.session.ask(
+                        {"type": "judge", "task": task.address, "result": ended.result, "attempt": number}
+                    )
+                except Disconnected:
+                    return Ended("failed", ended.result), {**extra, "diagnostic": _lost()}
+                again = bool(verdict.get("again"))
+                ended, extra = _judged(ended, extra, verdict)
+            if ended.outcome == "failed" and not task.judged:
+                again = True
+            if not again or number > task.retries or self.session.stopping.is_set():
+                break
+            self.journal.write("task_progress", task=task.address, text=f"attempt {number} failed", done=number,
+                               total=task.retries + 1)
+            self.session.stopping.wait(task.delay)
+        if number > 1:
+            ended.result["attempts"] = number
+        if ended.outcome == "failed" and task.ignore_errors:
+            ended.ignored = True
+        return ended, extra
+
+    def _attempt(self, task: Task) -> tuple[Ended, Message]:
+        host: Host | None = None
+        try:
+            resource = self.session.resource(task)
+
+            def event(kind: str, **fields: Any) -> None:
+                if not (task.no_log and kind == "task_output"):
+                    self.session.send({"type": kind, "task": task.address, "ts": round(time.time(), 3), **fields})
+
+            host = self.session.host(task, lambda image: self._image(task, image), event)
+            self.session.hosts.append(host)
+            outcome = step.apply(resource, host, lambda finding: self._intent(task, finding))
+        except (ResourceError, OSError, UnicodeError) as error:
+            if host is not None and host.images():
+                self.journal.write("reverted", task=task.address, sync=True)
+            return _failed(error)
+        finally:
+            if host in self.session.hosts:
+                self.session.hosts.remove(host)
+        changed = outcome.changed if task.changed is None else task.changed
+        result = {"changed": changed, "failed": False, **outcome.result}
+        extra: Message = {"action": outcome.action}
+        if outcome.marks:
+            extra["marks"] = outcome.marks
+        if outcome.changed and not task.no_log:
+            secret = secret_fields(task.params)
+            extra["diff"] = [
+                {"field": one.field, "before": None if one.field in secret else shown(one.before),
+                 "after": f"(secret {secret[one.field]})" if one.field in secret else shown(one.after)}
+                for one in outcome.changes
+            ]
+            if outcome.preview and "content" not in secret:
+                extra["preview"] = outcome.preview
+        if task.kind == "debug":
+            extra["message"] = outcome.result.get("msg", "")
+        return Ended("changed" if changed else "ok", result), extra
+
+    def _intent(self, task: Task, finding: step.Finding) -> None:
+        self.journal.write(
+            "intent", task=task.address, name=task.name, kind=task.kind, params=task.params, user=task.user,
+            before=step.before_of(finding.now), undo=task.undo, environment=task.environment,
+            reversible=Planner.reversible(task, finding.reversible),
+            owed=[self.handlers[one] for one in task.notify if one in self.handlers],
+        )
+
+    def _image(self, task: Task, image: images.Image) -> None:
+        # An empty image only asks that what was written so far is on the disk before a command runs.
+        self.journal.write("image", sync=True, task=task.address, **({"image": image} if image else {}))
+
+    def _deferred(self, task: Task) -> tuple[Ended, Message]:
+        try:
+            reply = self.session.ask({"type": "need", "task": task.address, "planning": False})
+        except Disconnected:
+            return Ended("failed"), {"diagnostic": _lost()}
+        if "tasks" not in reply:
+            summary = reply.get("reason") or task.deferred
+            return Ended("failed", {"failed": True, "msg": summary}), {"diagnostic": {"severity": "error", "summary": summary}}
+        self.session.take_contents(reply.get("contents", {}))
+        inner = [Task.from_json(one) for one in reply["tasks"]]
+        ends: List[Ended] = []
+        for one in inner:
+            if one.skipped:
+                self.journal.write("task_end", task=one.address, name=one.name, kind=one.kind, outcome="skipped",
+                                   seconds=0, reason=one.skipped)
+                ends.append(Ended("skipped", {"skipped": True, "changed": False}))
+                continue
+            if not one.kind:
+                continue
+            ends.append(self.carry_out(one))
+            if not ends[-1].fine:
+                return Ended("failed", ends[-1].result), {"inner": len(inner)}
+        outcome = "changed" if any(one.outcome == "changed" for one in ends) else "ok"
+        if ends and all(one.outcome == "skipped" for one in ends):
+            outcome = "skipped"
+        return Ended(outcome, reply.get("result") or {"changed": outcome == "changed"}), {"inner": len(inner)}
+
+    def _external(self, task: Task) -> tuple[Ended, Message]:
+        try:
+            reply = self.session.ask({"type": "external", "task": task.address, "planning": False})
+        except Disconnected:
+            return Ended("failed"), {"diagnostic": _lost()}
+        ended = Ended(reply["outcome"], reply.get("result", {}))
+        ended.ignored = ended.outcome == "failed" and task.ignore_errors
+        return ended, {key: reply[key] for key in ("diff", "diagnostic", "action") if key in reply}
+
+
+def _judged(ended: Ended, extra: Message, verdict: Message) -> tuple[Ended, Message]:
+    """The outcome after the controller applied failed_when and changed_when."""
+    result = {**ended.result, "changed": verdict["changed"], "failed": verdict["failed"]}
+    if verdict["failed"]:
+        extra.setdefault("diagnostic", {"severity": "error", "summary": verdict.get("reason", "failed_when is true")})
+        return Ended("failed", result), extra
+    extra = {key: value for key, value in extra.items() if key != "diagnostic"}
+    return Ended("changed" if verdict["changed"] else "ok", result), extra
+
+
+def _failed(error: Exception) -> tuple[Ended, Message]:
+    if isinstance(error, ResourceError):
+        summary, detail, hint, result = error.summary, error.detail, error.hint, error.result
+    else:
+        summary = plain(error) if isinstance(error, OSError) else str(error)
+        detail, hint, result = "", "", {}
+    diagnostic = {"severity": "error", "summary": summary, "detail": detail, "hint": hint}
+    return (
+        Ended("failed", {"changed": False, "failed": True, "msg": summary, **result}),
+        {"diagnostic": {key: value for key, value in diagnostic.items() if value}},
+    )
+
+
+def _lost() -> Message:
+    return {"severity": "error", "summary": "the controller is gone, and this task needs an answer from it"}

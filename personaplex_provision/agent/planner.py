@@ -1,0 +1,230 @@
+"""The plan: every task of a graph, observed in order on a host overlaid with what earlier tasks declare."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, List
+
+from personaplex_provision.agent import step
+from personaplex_provision.agent.kinds import secret_fields
+from personaplex_provision.agent.overlay import PlanningHost, Prediction
+from personaplex_provision.agent.resource import Change, Resource, ResourceError, Unpredictable
+from personaplex_provision.agent.session import Message, Session
+from personaplex_provision.agent.step import plain, shown
+from personaplex_provision.agent.task import Task
+
+_BATCH = 64
+_LOOKS = 8
+"""Threads that warm slow observations; more would only contend for two cores."""
+
+
+class Planner:
+    """Plans the tasks of one conversation, play after play; what is predicted carries over."""
+
+    def __init__(self, session: Session, owed: List[str]) -> None:
+        self.session = session
+        self.prediction = Prediction()
+        self.actions: Dict[str, str] = {}
+        self.owed = owed
+        self._events: List[Message] = []
+
+    def plan(self, tasks: List[Task]) -> None:
+        """Sends a `plan_task` for every task, in order."""
+        resources = self._resources(tasks)
+        self._warm(tasks, resources)
+        for task in tasks:
+            self._one(task, resources)
+            if len(self._events) >= _BATCH:
+                self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Sends what has been found so far."""
+        self.session.send_many(self._events)
+        self._events = []
+
+    def _resources(self, tasks: List[Task]) -> Dict[str, Resource]:
+        found = {}
+        for task in tasks:
+            if task.kind and not task.deferred and not task.skipped and not task.external:
+                found[task.address] = self.session.resource(task)
+        return found
+
+    def _warm(self, tasks: List[Task], resources: Dict[str, Resource]) -> None:
+        """Asks what takes a process or a network in parallel; the answers are remembered for the walk."""
+        slow = [one for one in tasks if one.address in resources and resources[one.address].slow]
+        if len(slow) < 2:
+            return
+        with ThreadPoolExecutor(_LOOKS) as pool:
+            for task in slow:
+                pool.submit(self._look, task, resources[task.address])
+
+    def _look(self, task: Task, resource: Resource) -> None:
+        try:
+            step.observe(resource, self.session.host(task))
+        except Exception:
+            return  # the walk meets it again, with the overlay, and reports it
+
+    def _one(self, task: Task, resources: Dict[str, Resource]) -> None:
+        if not task.kind and not task.deferred:
+            self.actions[task.address] = self._joined(task)
+            return
+        if task.skipped:
+            self._tell(task, "none", reason=task.skipped, skipped=True)
+            return
+        if task.trigger == "failed":
+            self._tell(task, "none", reason="runs only if the block fails", skipped=True)
+            return
+        if task.trigger == "notified" and not self._notified(task):
+            return
+        if task.deferred:
+            self._deferred(task, resources)
+            return
+        if task.external:
+            self.flush()
+            reply = self.session.ask({"type": "external", "task": task.address, "planning": True})
+            self._tell(task, reply["action"], **{key: reply[key] for key in ("diff", "reason", "result") if key in reply})
+            return
+        self._observe(task, resources[task.address])
+
+    def _joined(self, task: Task) -> str:
+        actions = [self.actions.get(address, "none") for address, _ in task.requires]
+        if "unknown" in actions:
+            return "unknown"
+        return next((one for one in actions if one != "none"), "none")
+
+    def _notified(self, task: Task) -> bool:
+        """Whether the handler has a place in the plan; when nothing notifies it, it has none."""
+        if task.handler in self.owed:
+            task.name += " (owed since an earlier run)"
+            return True
+        actions = {self.actions.get(one, "none") for one in task.trigger_on}
+        if actions <= {"none"}:
+            self.actions[task.address] = "none"
+            return False
+        if actions <= {"none", "unknown"}:
+            self._tell(task, "unknown", reason="runs if what notifies it changes")
+            return False
+        return True
+
+    def _deferred(self, task: Task, resources: Dict[str, Resource]) -> None:
+        self.flush()
+        reply = self.session.ask({"type": "need", "task": task.address, "planning": True})
+        if "tasks" not in reply:
+            self._tell(task, "unknown", reason=reply.get("reason") or task.deferred)
+            return
+        inner = [Task.from_json(one) for one in reply["tasks"]]
+        self.session.take_contents(reply.get("contents", {}))
+        more = self._resources(inner)
+        for one in inner:
+            self._one(one, {**resources, **more})
+        actions = [self.actions.get(one.address, "none") for one in inner]
+        if task.address not in self.actions:
+            self.actions[task.address] = next((one for one in actions if one != "none"), "none")
+
+    def _observe(self, task: Task, resource: Resource) -> None:
+        began = time.monotonic()
+        try:
+            host = PlanningHost(self.session.host(task), self.prediction, task.name or task.address)
+        except ResourceError as error:
+            known = self.prediction.declared.get(("user", task.user))
+            if known:
+                self._unknown(task, resource, None, f'the user "{task.user}" is made by an earlier task')
+            else:
+                self._problem(task, error)
+            return
+        try:
+            finding = step.observe(resource, host)
+        except Unpredictable as error:
+            self._unknown(task, resource, host, str(error))
+            return
+        except ResourceError as error:
+            self._problem(task, error)
+            return
+        except OSError as error:
+            self._problem(task, ResourceError(plain(error)))
+            return
+        if task.probe and not resource.probe:
+            self._ask_command(task, resource, host)
+            return
+        fields: Message = {"reversible": self.reversible(task, finding.reversible)}
+        if finding.changes:
+            fields["diff"] = self._diff(task, finding.changes)
+            try:
+                step.predict(resource, finding.now, host)
+            except Unpredictable:
+                self._seal(task, resource, host)
+            except (ResourceError, OSError) as error:
+                fields["problem"] = error.summary if isinstance(error, ResourceError) else plain(error)
+            if not task.no_log and not secret_fields(task.params).get("content"):
+                fields["preview"] = self._preview(resource, finding.now, host)
+        elif task.register or task.judged:
+            fields["result"] = resource.result(finding.now, finding.now, host)
+        if resource.probe and not finding.changes and (task.register or task.kind in ("assert", "fail", "debug")):
+            fields["result"] = resource.result(finding.now, finding.now, host)
+        fields["seconds"] = round(time.monotonic() - began, 6)
+        self._tell(task, finding.action, **{key: value for key, value in fields.items() if value not in ("", [])})
+
+    def _ask_command(self, task: Task, resource: Resource, host: PlanningHost) -> None:
+        """A command that was declared to change nothing is asked while planning, if nothing it may read will change."""
+        if self.prediction:
+            self._tell(task, "unknown", reason="what it reads may be changed by earlier tasks", probe=True)
+            return
+        try:
+            outcome = step.apply(resource, self.session.host(task), lambda finding: None)
+        except ResourceError as error:
+            self._tell(task, "none", result={**error.result, "failed": True, "msg": error.summary}, probe=True)
+            return
+        self._tell(task, "none", result=outcome.result, probe=True)
+
+    def _preview(self, resource: Resource, now: Resource, host: PlanningHost) -> str:
+        try:
+            return step.preview(resource, now, host)
+        except (Unpredictable, ResourceError, OSError):
+            return ""
+
+    def _diff(self, task: Task, changes: List[Change]) -> List[Message]:
+        if task.no_log:
+            return [{"field": one.field, "before": "(no_log)", "after": "(no_log)"} for one in changes]
+        secret = secret_fields(task.params)
+        found = []
+        for one in changes:
+            name = secret.get(one.field)
+            hidden = f"(secret {name})"
+            found.append({
+                "field": one.field,
+                "before": (hidden if one.before is not None else None) if name else shown(one.before),
+                "after": hidden if name else shown(one.after),
+            })
+        return found
+
+    def _unknown(self, task: Task, resource: Resource, host: PlanningHost | None, why: str) -> None:
+        if host is not None:
+            self._seal(task, resource, host)
+        self._tell(task, "unknown", reason=why, reversible=self.reversible(task, resource.reversible))
+
+    def _seal(self, task: Task, resource: Resource, host: PlanningHost) -> None:
+        """What a task that cannot be predicted provides is not known to those after it."""
+        for what, name in resource.provides():
+            if what == "path":
+                self.prediction.sealed[host.expand(name).rstrip("/")] = f"{name} is known after {task.name}"
+
+    def _problem(self, task: Task, error: ResourceError) -> None:
+        self._tell(
+            task, "unknown", reason=f"as things stand this will fail: {error.summary}", problem=error.summary,
+            detail=error.detail, hint=error.hint,
+        )
+
+    def _tell(self, task: Task, action: str, **fields: Any) -> None:
+        self.actions[task.address] = action
+        message: Message = {"type": "plan_task", "task": task.address, "name": task.name, "kind": task.kind}
+        message.update(action=action, **fields)
+        if task.skipped or not task.kind:
+            message.setdefault("reversible", "exact")
+        self._events.append(message)
+
+    @staticmethod
+    def reversible(task: Task, found: str) -> str:
+        """The class of a step: an `undo:` of the author's makes an irreversible one best-effort."""
+        return "best-effort" if found == "irreversible" and task.undo else found

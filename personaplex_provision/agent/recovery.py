@@ -1,0 +1,145 @@
+"""What an earlier run left behind: an unfinished step is completed or undone, an owed handler is remembered."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from personaplex_provision.agent import image as images
+from personaplex_provision.agent import journal as journals
+from personaplex_provision.agent import kinds
+from personaplex_provision.agent.journal import Journal, Record
+from personaplex_provision.agent.resource import Resource, ResourceError, Unpredictable
+from personaplex_provision.agent.session import Session
+from personaplex_provision.agent.step import plain
+from personaplex_provision.agent.task import Task
+
+
+def last_run(session: Session) -> List[Record]:
+    """The records of the newest run that has a journal; empty when there is none."""
+    for run in reversed(session.store.runs()):
+        try:
+            found = journals.read(session.store, run)
+        except OSError:
+            continue
+        if found:
+            return found
+    return []
+
+
+def unfinished(records: List[Record]) -> List[Record]:
+    """The intents of a run that neither ended nor were reverted; empty for a run that was closed."""
+    if not records or records[-1]["type"] == "run_end":
+        return []
+    open_: Dict[str, Record] = {}
+    for record in records:
+        if record["type"] == "intent":
+            open_[record["task"]] = record
+        elif record["type"] in ("task_end", "reverted"):
+            open_.pop(record.get("task", ""), None)
+    return list(open_.values())
+
+
+def owed(records: List[Record]) -> List[str]:
+    """Names of the handlers still owed after a run, oldest first, those owed from before it included."""
+    found: Dict[str, None] = {}
+    for record in records:
+        for name in record.get("owed", []) if record["type"] in ("run_start", "task_end") else []:
+            found[name] = None
+        if record["type"] == "task_end" and record.get("handler"):
+            found.pop(record["handler"], None)
+        if record["type"] == "run_end" and record.get("outcome") == "rolled back":
+            found = dict.fromkeys(records[0].get("owed", []))
+    for record in unfinished(records):
+        found.update(dict.fromkeys(record.get("owed", [])))
+    return list(found)
+
+
+def recover(session: Session, records: List[Record]) -> List[Record]:
+    """Finishes or undoes every unfinished step of the last run and closes it; returns what it did, as events."""
+    if not records or records[-1]["type"] == "run_end":
+        return []
+    run = str(records[0]["run"])
+    journal = Journal(session.store, run, session.clean)
+    told = []
+    for intent in reversed(unfinished(records)):
+        told.append(_one(session, journal, intent, records))
+    journal.write("run_end", sync=True, outcome="interrupted", recovered=len(told))
+    journal.close()
+    session.machine.forget()
+    return told
+
+
+def _one(session: Session, journal: Journal, intent: Record, records: List[Record]) -> Record:
+    task = Task(intent["task"], intent.get("name", ""), intent["kind"], intent["params"], user=intent.get("user", ""))
+    taken = images_of(records, intent)
+    resource, before = _rebuilt(session, task, intent)
+    if resource is not None:
+        host = session.host(task)
+        with host.identity.acting():
+            if before is not None:
+                resource.recover(before, host)
+            try:
+                done = resource.readable and not resource.diff(resource.observe(host))
+            except (ResourceError, OSError, Unpredictable):
+                done = False
+        if done:
+            marks = {one["path"]: [images.mark(one["path"], bool(one["whole"])), bool(one["whole"])] for one in taken}
+            journal.write("task_end", sync=True, task=task.address, name=task.name, kind=task.kind, outcome="changed",
+                          seconds=0, marks=marks, owed=intent.get("owed", []), recovered=True)
+            return _told(f'"{task.name}" was interrupted by the end of an earlier run and turned out to be complete')
+        if before is not None:
+            with host.identity.acting():
+                try:
+                    resource.restore(before, host)
+                except (ResourceError, OSError) as error:
+                    return _told(f'"{task.name}" was interrupted and could not be undone: {error}', "error")
+    left = put_back(session, taken)
+    journal.write("reverted", sync=True, task=task.address)
+    if not taken and (resource is None or not resource.readable):
+        return _told(f'"{task.name}" was interrupted; how far it came cannot be told, look before running it again')
+    return _told(f'"{task.name}" was interrupted by the end of an earlier run and was undone', detail="\n".join(left))
+
+
+def images_of(records: List[Record], intent: Record) -> List[Dict[str, Any]]:
+    """The images taken after an intent on its behalf, in the order in which they were taken."""
+    at = next(number for number, one in enumerate(records) if one is intent)
+    found = []
+    for record in records[at + 1 :]:
+        if record.get("task") != intent["task"]:
+            continue
+        if record["type"] == "image" and "image" in record:
+            found.append(record["image"])
+        elif record["type"] in ("task_end", "reverted"):
+            break
+    return found
+
+
+def put_back(session: Session, taken: List[Dict[str, Any]]) -> List[str]:
+    """Restores images, newest first; returns what had to stay, one sentence each."""
+    left = []
+    for image in reversed(taken):
+        try:
+            said = images.restore(image, session.store)
+        except OSError as error:
+            said = f"{image['path']} could not be put back: {plain(error)}"
+        if said:
+            left.append(said)
+    session.machine.forget()
+    return left
+
+
+def _rebuilt(session: Session, task: Task, intent: Record) -> tuple[Resource | None, Resource | None]:
+    """The resource of an intent and what was there before; None where a secret or the kind's source is gone."""
+    try:
+        kind = kinds.find(task.kind, session.library)
+        before = kinds.build(kind, intent["before"], {}) if intent.get("before") else None
+    except (ResourceError, TypeError):
+        return None, None
+    try:
+        return session.resource(task), before
+    except (ResourceError, TypeError):
+        return before, before
+
+
+def _told(summary: str, severity: str = "warning", detail: str = "") -> Record:
+    return {"type": "diagnostic", "severity": severity, "summary": summary, **({"detail": detail} if detail else {})}

@@ -1,0 +1,78 @@
+"""A run on this host: the lease, the journal, the plays one after the other, the end."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from personaplex_provision.agent import recovery, rollback
+from personaplex_provision.agent.journal import Journal, Record
+from personaplex_provision.agent.lease import Lease
+from personaplex_provision.agent.runner import Runner
+from personaplex_provision.agent.session import Message, Session
+from personaplex_provision.agent.task import Task
+
+_PRIVATE = ("image", "intent", "run_start", "run_end", "reverted")
+"""Records the controller has no use for."""
+
+
+class Run:
+    """Lives from `begin` to `close`; holds the lease in between."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.lease = Lease(session.store)
+        self.journal: Optional[Journal] = None
+        self.id = ""
+        self.owed: set[str] = set()
+        self.failed = False
+
+    def begin(self, message: Message) -> Optional[Dict[str, Any]]:
+        """Takes the lease, puts right what the last run left, opens the journal; returns who holds the lease if not us."""
+        meta = dict(message["meta"])
+        self.id = message["run"]
+        self.session.fault.at = int(message.get("fault_at", 0))
+        holder = self.lease.take({"run": self.id, **meta}, float(message.get("lock_timeout", 0)))
+        if holder is not None:
+            return holder
+        records = recovery.last_run(self.session)
+        owed = recovery.owed(records)
+        for told in recovery.recover(self.session, records):
+            self.session.send(told)
+        self.owed = set(owed)
+        self.journal = Journal(self.session.store, self.id, self.session.clean)
+        self.journal.write("run_start", run=self.id, owed=owed, sync=True, **meta)
+        self.journal.listen(self._tell)
+        return None
+
+    def apply(self, tasks: List[Task], options: Message) -> Message:
+        """Runs one play's tasks; returns how many ended how, and the results that were registered."""
+        assert self.journal is not None
+        runner = Runner(
+            self.session, self.journal, tasks, int(options.get("jobs", 4)), options.get("on_failure", "stop"),
+            self.owed, bool(options.get("force_handlers")),
+        )
+        runner.run()
+        self.failed = self.failed or runner.failed
+        for task in tasks:
+            ended = runner.ended.get(task.address)
+            if task.handler and ended is not None and ended.fine and ended.outcome != "skipped":
+                self.owed.discard(task.handler)
+        return {"failed": runner.failed, "stopped": self.session.stopping.is_set()}
+
+    def undo_itself(self) -> bool:
+        """Takes back what this run has done so far; False when that failed."""
+        assert self.journal is not None
+        self.session.stopping.clear()
+        return rollback.take_back(self.session, self.journal, rollback.steps(self.session, [self.id]))
+
+    def close(self, outcome: str, **meta: Any) -> None:
+        """Closes the journal and frees the lease."""
+        if self.journal is not None:
+            self.journal.write("run_end", sync=True, outcome=outcome, **meta)
+            self.journal.close()
+            self.journal = None
+        self.lease.free()
+
+    def _tell(self, record: Record) -> None:
+        if record["type"] not in _PRIVATE and not record.get("hidden"):
+            self.session.send(record)

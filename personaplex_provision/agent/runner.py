@@ -1,0 +1,159 @@
+"""Walks a graph: starts what is ready, side by side where the graph allows, and stops where it must."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Dict, List, Set
+
+from personaplex_provision.agent.execution import Ended, Execution
+from personaplex_provision.agent.journal import Journal
+from personaplex_provision.agent.session import Session
+from personaplex_provision.agent.task import Task
+
+
+class Runner:
+    """Runs the tasks of one play on this host. `jobs` is how many tasks may run at once."""
+
+    def __init__(
+        self, session: Session, journal: Journal, tasks: List[Task], jobs: int, on_failure: str = "stop",
+        owed: Set[str] | None = None, force_handlers: bool = False,
+    ) -> None:
+        self.session = session
+        self.journal = journal
+        self.tasks = {one.address: one for one in tasks}
+        self.jobs = max(jobs, 1)
+        self.on_failure = on_failure
+        self.owed = owed if owed is not None else set()
+        self.force_handlers = force_handlers
+        self.ended: Dict[str, Ended] = {}
+        self.failed = False
+        self._busy: Set[str] = set()
+        self._waiting: Dict[str, int] = {}
+        self._after: Dict[str, List[str]] = {}
+        self._ready: List[str] = []
+        self._done: queue.Queue[tuple[str, Ended]] = queue.Queue()
+        handlers = {one.address: one.handler for one in tasks if one.handler}
+        self._execution = Execution(session, journal, handlers)
+        self._place = {one.address: number for number, one in enumerate(tasks)}
+
+    def run(self) -> None:
+        """Runs to the end; afterwards every task is in `ended`."""
+        for task in self.tasks.values():
+            needed = {address for address, _ in task.requires if address in self.tasks}
+            self._waiting[task.address] = len(needed)
+            for address in needed:
+                self._after.setdefault(address, []).append(task.address)
+        self._ready = [address for address, left in self._waiting.items() if left == 0]
+        running = 0
+        while self._ready or running:
+            running += self._start(self.jobs - running)
+            if running:
+                address, ended = self._done.get()
+                running -= 1
+                self._busy -= set(self.tasks[address].exclusive)
+                self._end(address, ended)
+
+    def _start(self, room: int) -> int:
+        """Settles what needs no thread, starts up to `room` of the rest; returns how many were started."""
+        started = 0
+        progress = True
+        while progress:
+            progress = False
+            for address in sorted(self._ready, key=self._place.__getitem__):
+                task = self.tasks[address]
+                settled = self._settle(task)
+                if settled is not None:
+                    self._ready.remove(address)
+                    self._end(address, settled)
+                    progress = True
+                elif started < room and not self._busy & set(task.exclusive):
+                    self._ready.remove(address)
+                    self._busy |= set(task.exclusive)
+                    threading.Thread(target=self._work, args=(task,), daemon=True).start()
+                    started += 1
+        return started
+
+    def _work(self, task: Task) -> None:
+        try:
+            ended = self._execution.carry_out(task)
+        except BaseException as error:  # a bug of ours must end the task, never the run
+            import traceback
+
+            self.session.send({"type": "diagnostic", "severity": "error", "task": task.address,
+                               "summary": f"internal error: {error}", "detail": traceback.format_exc(), "bug": True})
+            ended = Ended("failed", {"failed": True, "msg": f"internal error: {error}"})
+        self._done.put((task.address, ended))
+
+    def _settle(self, task: Task) -> Ended | None:
+        """How the task ends without being carried out, or None when it is to run."""
+        if task.rescued_by:
+            return self._block_end(task)
+        exempt = set(task.trigger_on) if task.trigger in ("always", "failed", "notified") else set()
+        bad = [one for one, _ in task.requires if one not in exempt and one in self.ended and not self.ended[one].fine]
+        if task.trigger == "notified":
+            return self._handler(task)
+        if task.trigger in ("failed", "always"):
+            watched = [self.ended[one] for one in task.trigger_on if one in self.ended]
+            if any(one.outcome == "blocked" for one in watched):
+                return self._blocked(task, "the block was never entered")
+            if task.trigger == "failed" and all(one.fine for one in watched):
+                return Ended("skipped")
+        if bad and not task.kind and not task.deferred:
+            lost = any(self.ended[one].outcome == "failed" for one in bad)
+            return Ended("failed" if lost else "blocked")
+        if bad:
+            return self._blocked(task, f"{self.tasks[bad[0]].name or bad[0]} did not succeed")
+        if not task.kind and not task.deferred:
+            changed = any(self.ended[one].outcome == "changed" for one, _ in task.requires if one in self.ended)
+            return Ended("changed" if changed else "ok")
+        if task.skipped:
+            self._note(task, "skipped", reason=task.skipped)
+            return Ended("skipped", {"skipped": True, "changed": False})
+        if self.session.stopping.is_set():
+            return self._blocked(task, "the run was stopped")
+        if self.failed and self.on_failure != "continue" and task.trigger == "success" and not task.block:
+            return self._blocked(task, "another task failed")
+        return None
+
+    def _block_end(self, task: Task) -> Ended:
+        body = all(self.ended[one].fine for one in task.trigger_on if one in self.ended)
+        others = [one for one, _ in task.requires if one not in task.trigger_on]
+        rest = all(self.ended[one].fine for one in others if one in self.ended)
+        rescued = task.rescued_by in self.tasks and self.ended[task.rescued_by].fine
+        if rest and (body or rescued):
+            changed = any(self.ended[one].outcome == "changed" for one, _ in task.requires if one in self.ended)
+            return Ended("changed" if changed else "ok")
+        if not body and not task.block:
+            self.failed = True
+        return Ended("failed")
+
+    def _handler(self, task: Task) -> Ended | None:
+        notified = any(self.ended[one].outcome == "changed" for one in task.trigger_on if one in self.ended)
+        if not notified and task.handler not in self.owed:
+            return Ended("skipped")
+        stopped = self.session.stopping.is_set() or (self.failed and not self.force_handlers)
+        if stopped:
+            return self._blocked(task, "the run did not get there; it is owed and runs next time")
+        return None
+
+    def _blocked(self, task: Task, reason: str) -> Ended:
+        if task.kind or task.deferred:
+            self._note(task, "blocked", reason=reason)
+        return Ended("blocked", {"skipped": True, "changed": False})
+
+    def _note(self, task: Task, outcome: str, reason: str) -> None:
+        self.journal.write("task_end", task=task.address, name=task.name, kind=task.kind, outcome=outcome, seconds=0,
+                           reason=reason)
+
+    def _end(self, address: str, ended: Ended) -> None:
+        self.ended[address] = ended
+        task = self.tasks[address]
+        if ended.outcome == "failed" and not ended.ignored and task.kind and not task.block:
+            self.failed = True
+        if ended.outcome == "failed" and not ended.ignored and task.deferred and not task.block:
+            self.failed = True
+        for one in self._after.get(address, []):
+            self._waiting[one] -= 1
+            if self._waiting[one] == 0:
+                self._ready.append(one)

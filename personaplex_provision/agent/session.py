@@ -1,0 +1,157 @@
+"""What one conversation with a controller shares: channel, machine, store, secrets, contents, questions."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import threading
+from typing import Any, Callable, Dict, List, Optional
+
+from personaplex_provision.agent import kinds
+from personaplex_provision.agent.fault import Fault
+from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.identity import Identity
+from personaplex_provision.agent.image import Image
+from personaplex_provision.agent.machine import Machine
+from personaplex_provision.agent.protocol import Channel
+from personaplex_provision.agent.redact import Redactor
+from personaplex_provision.agent.resource import Resource, ResourceError
+from personaplex_provision.agent.store import Store, default_root
+from personaplex_provision.agent.task import Task
+from personaplex_provision.agent.values import Blob, Secret
+
+Message = Dict[str, Any]
+
+
+class Disconnected(Exception):
+    """The controller is gone, and what was asked of it cannot be answered."""
+
+
+class Session:
+    """One controller's conversation; lives as long as the connection."""
+
+    def __init__(self, channel: Channel, root: str = "") -> None:
+        self.channel = channel
+        self.fault = Fault()
+        self.store = Store(root or default_root(), self.fault)
+        self.machine = Machine()
+        self.library: Dict[str, str] = {}
+        self.secrets: Dict[str, str] = {}
+        self.contents: Dict[str, bytes] = {}
+        self.redactor = Redactor([])
+        self.connected = True
+        self.stopping = threading.Event()
+        self.hosts: List[Host] = []
+        self._numbers = itertools.count(1)
+        self._questions: Dict[int, queue.Queue[Optional[Message]]] = {}
+        self._lock = threading.Lock()
+        self._identities: Dict[str, Identity] = {}
+
+    # talking
+
+    def send(self, message: Message) -> None:
+        """Sends a message, redacted; a controller that is gone is noticed, not fatal."""
+        self.send_many([message])
+
+    def send_many(self, messages: List[Message]) -> None:
+        """Sends messages in one write."""
+        if not self.connected:
+            return
+        try:
+            self.channel.send_many([self.clean(one) for one in messages])
+        except OSError:
+            self.lost()
+
+    def ask(self, message: Message) -> Message:
+        """Sends a question and waits for its answer. Raises Disconnected."""
+        number = next(self._numbers)
+        answer: queue.Queue[Optional[Message]] = queue.Queue()
+        with self._lock:
+            if not self.connected:
+                raise Disconnected
+            self._questions[number] = answer
+        self.send({**message, "id": number})
+        found = answer.get()
+        if found is None:
+            raise Disconnected
+        return found
+
+    def answer(self, message: Message) -> None:
+        """Hands an answer to the thread that asked."""
+        with self._lock:
+            waiting = self._questions.pop(int(message.get("id", 0)), None)
+        if waiting is not None:
+            waiting.put(message)
+
+    def fetch(self, sha256: str) -> None:
+        """Has the controller send a content into the store. Raises ResourceError when it cannot."""
+        try:
+            reply = self.ask({"type": "blob", "sha256": sha256})
+        except Disconnected:
+            raise ResourceError("the controller is gone before it sent a content this task needs") from None
+        if "refused" in reply:
+            raise ResourceError(f"the controller could not send a content: {reply['refused']}")
+
+    def lost(self) -> None:
+        """The connection is gone: nobody waits for an answer any longer."""
+        with self._lock:
+            self.connected = False
+            waiting, self._questions = list(self._questions.values()), {}
+        for one in waiting:
+            one.put(None)
+
+    def clean(self, record: Message) -> Message:
+        """The record without the values of secrets."""
+        if not self.secrets:
+            return record
+        found = self.redactor.json(record)
+        return found if isinstance(found, dict) else record
+
+    # what arrived
+
+    def take_secrets(self, values: Dict[str, str]) -> None:
+        """Keeps secrets in memory; from now on nothing that is written or sent shows them."""
+        self.secrets.update(values)
+        self.redactor = Redactor([Secret(value, name) for name, value in self.secrets.items()])
+
+    def take_contents(self, texts: Dict[str, str]) -> None:
+        """Keeps small text contents in memory by digest."""
+        for sha256, text in texts.items():
+            self.contents[sha256] = text.encode("utf-8", "surrogateescape")
+
+    # working
+
+    def resource(self, task: Task) -> Resource:
+        """The resource of a compiled task; its secret contents are ready to be read by digest."""
+        found = kinds.build(kinds.find(task.kind, self.library), task.params, self.secrets)
+        for value in vars(found).values():
+            if isinstance(value, Blob) and value.secret:
+                self.contents[value.sha256] = self.secrets[value.secret].encode("utf-8", "surrogateescape")
+        return found
+
+    def host(
+        self, task: Task, record: Callable[[Image], None] | None = None, event: Callable[..., None] | None = None,
+    ) -> Host:
+        """The real host as `task` sees it. Raises ResourceError when its user does not exist."""
+        environment = {
+            name: self.secrets[value["$secret"]] if isinstance(value, dict) else str(value)
+            for name, value in task.environment.items()
+        }
+        return Host(
+            self.machine, self.store, self._identity(task.user), environment, self.contents, record, event,
+            task.timeout, self.fetch,
+        )
+
+    def _identity(self, name: str) -> Identity:
+        if name not in self._identities:
+            try:
+                self._identities[name] = Identity(name)
+            except KeyError:
+                raise ResourceError(f'the user "{name}" does not exist on this host') from None
+            if self._identities[name].foreign and os.geteuid() != 0:
+                del self._identities[name]
+                raise ResourceError(
+                    f'only root can become "{name}"', hint="add `become: true`, so that the agent runs as root",
+                )
+        return self._identities[name]

@@ -1,0 +1,138 @@
+"""One resource taken through its life: observed, converged behind a journaled intent, taken back."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Optional
+
+from personaplex_provision.agent import image as images
+from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.resource import Change, Resource, ResourceError, dump, to_wire
+
+TEXT_LIMIT = 256 * 1024
+"""Texts above this many characters get no text diff."""
+
+
+@dataclass
+class Finding:
+    """What observing a resource gave."""
+
+    now: Resource
+    changes: List[Change]
+    action: str
+    reversible: str
+
+
+@dataclass
+class Outcome:
+    """What applying a resource gave. `marks` is path -> mark after the change, `[mark, whole]`."""
+
+    changed: bool
+    action: str = "none"
+    result: Dict[str, Any] = field(default_factory=dict)
+    changes: List[Change] = field(default_factory=list)
+    marks: Dict[str, List[Any]] = field(default_factory=dict)
+    preview: str = ""
+
+
+def observe(resource: Resource, host: Host) -> Finding:
+    """The difference between the host and the resource. May raise Unpredictable on the planning host."""
+    with host.identity.acting():
+        now = resource.observe(host)
+        changes = resource.diff(now)
+        return Finding(now, changes, resource.action(now, changes), resource.reversibility(now))
+
+
+def predict(resource: Resource, now: Resource, host: Host) -> None:
+    """Declares on the planning host what the resource will have made true."""
+    with host.identity.acting():
+        resource.predict(now, host)
+
+
+def preview(resource: Resource, now: Resource, host: Host) -> str:
+    """A unified text diff of what will change, or nothing."""
+    with host.identity.acting():
+        texts = resource.preview(now, host)
+    return text_diff(*texts) if texts is not None else ""
+
+
+def text_diff(before: str, after: str) -> str:
+    """Unified diff of two texts without file headers; nothing when one is too large or binary."""
+    if max(len(before), len(after)) > TEXT_LIMIT or "\0" in before or "\0" in after:
+        return ""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
+    return "\n".join(list(lines)[2:])
+
+
+def apply(resource: Resource, host: Host, intent: Callable[[Finding], None]) -> Outcome:
+    """Observes, and where there is a difference announces the intent, converges and observes again.
+
+    When converging fails, what was touched so far is put back and the failure raised on: ResourceError.
+    """
+    with host.identity.acting():
+        now = resource.observe(host)
+        changes = resource.diff(now)
+        if not changes:
+            return Outcome(False, "none", resource.result(now, now, host))
+        action = resource.action(now, changes)
+        with host.identity.itself():
+            intent(Finding(now, changes, action, resource.reversibility(now)))
+        texts = resource.preview(now, host)
+        try:
+            resource.converge(now, host)
+            host.changed()
+            after = resource.observe(host)
+            if resource.readable:
+                _settled(resource, after)
+            result = resource.result(now, after, host)
+        except BaseException:
+            undo_failed(resource, now, host)
+            raise
+        with host.identity.itself():
+            marks = taken_marks(host)
+    shown = text_diff(*texts) if texts is not None else ""
+    return Outcome(True, action, result, changes, marks, shown)
+
+
+def undo_failed(resource: Resource, now: Resource, host: Host) -> None:
+    """Puts back what a failed converge touched; the failure itself is what gets reported."""
+    try:
+        resource.restore(now, host)
+    except Exception as error:
+        host.output(f"taking back the failed step: {error}")
+    with host.identity.itself():
+        for image in reversed(host.images()):
+            try:
+                images.restore(image, host.store)
+            except OSError as error:
+                host.output(f"putting back {image['path']}: {error}")
+    host.changed()
+
+
+def taken_marks(host: Host) -> Dict[str, List[Any]]:
+    """Marks of every path whose image was taken."""
+    return {one["path"]: [images.mark(one["path"], bool(one["whole"])), bool(one["whole"])] for one in host.images()}
+
+
+def _settled(resource: Resource, after: Resource) -> None:
+    left = resource.diff(after)
+    if left:
+        detail = "\n".join(f"{one.field}: wanted {one.after!r}, found {one.before!r}" for one in left)
+        raise ResourceError("the change did not take effect", detail, "something else may be changing it back")
+
+
+def before_of(now: Optional[Resource]) -> Dict[str, Any]:
+    """The observed state as the journal keeps it."""
+    return dump(now) if now is not None else {}
+
+
+def shown(value: Any) -> Any:
+    """A value as JSON for people: contents by their name."""
+    found = to_wire(value)
+    return str(value) if isinstance(found, dict) and ("$blob" in found or "$secret" in found) else found
+
+
+def plain(error: OSError) -> str:
+    """An operating system's error in words: the file and what is wrong with it."""
+    return f"{error.filename}: {(error.strerror or str(error)).lower()}" if error.filename else str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from personaplex_provision.errors import Position, suggestion
+from personaplex_provision.errors import Diagnostic, MissingFileError, Position, suggestion
 from personaplex_provision.language import roles, tasks
 from personaplex_provision.language.keyword_types import check_fields, describe, put, text_of, without
 from personaplex_provision.language.keywords import short_kind
@@ -125,8 +125,8 @@ def read_task_file(path: str, scope: Scope, position: Position | None, loader: L
 def _read_tasks(found: Import, target: str, position: Position, scope: Scope, loader: Loader) -> None:
     path = find_task_file(target, scope)
     if path is None:
-        folder = os.path.dirname(os.path.join(os.path.dirname(scope.file), target))
-        near = suggestion(os.path.basename(target), os.listdir(folder) if os.path.isdir(folder or ".") else [])
+        folder = os.path.dirname(os.path.join(os.path.dirname(scope.file), target)) or "."
+        near = suggestion(os.path.basename(target), os.listdir(folder) if os.path.isdir(folder) else [])
         _missing(f"no file of tasks {target}", position, near, loader)
         return
     if loader.cycle(path, scope, position):
@@ -167,7 +167,5 @@ def _inside(scope: Scope, role: Role) -> Scope:
 
 
 def _missing(summary: str, position: Position, hint: str, loader: Loader) -> None:
-    from personaplex_provision.errors import Diagnostic, MissingFileError
-
     loader.findings.take(MissingFileError(Diagnostic(summary, position=position, hint=hint)))
 

@@ -31,11 +31,11 @@ _PROMPT = {
 
 
 class _Refused(Exception):
-    """What a type wants instead, for the message; `hint` when there is more to say."""
+    """What a type wants instead, for the message; `item` is the one of a list that is wrong, with its position."""
 
-    def __init__(self, wants: str, hint: str = "", position: Position | None = None) -> None:
+    def __init__(self, wants: str, hint: str = "", position: Position | None = None, item: Any = None) -> None:
         super().__init__(wants)
-        self.wants, self.hint, self.position = wants, hint, position
+        self.wants, self.hint, self.position, self.item = wants, hint, position, item
 
 
 def has_template(value: Any) -> bool:
@@ -83,7 +83,8 @@ def check(key: str, mapping: Mapping, findings: Findings, type_name: str = "") -
         hint = refused.hint
         if not hint and isinstance(value, bool) and "text" in refused.wants:
             hint = f'YAML reads {written or value} as a boolean; quote it: {key}: "{written or value}"'
-        summary = f'"{key}" needs {refused.wants}, not {describe(value, written)}'
+        got = describe(refused.item) if refused.position else describe(value, written)
+        summary = f'"{key}" needs {refused.wants}, not {got}'
         findings.add(summary, refused.position or mapping.at(key), hint=hint)
         return False, None
 
@@ -188,7 +189,7 @@ def _names(_key: str, value: Any, _findings: Findings) -> Sequence:
         for index, item in enumerate(value):
             text = text_of(item)
             if text is None:
-                raise _Refused("a list of texts", _quote(item), value.at(index))
+                raise _Refused("a list of texts", _quote(item), value.at(index), item)
             found.append(text)
             found.positions.append(value.at(index))
         return found
@@ -214,7 +215,7 @@ def _condition(_key: str, value: Any, _findings: Findings) -> Any:
     for index, item in enumerate(value if isinstance(value, list) else [value]):
         if not isinstance(item, (str, bool)):
             position = value.at(index) if isinstance(value, Sequence) else None
-            raise _Refused("a condition: text, yes or no, or a list of them", _CONDITION_HINT, position)
+            raise _Refused("a condition: text, yes or no, or a list of them", _CONDITION_HINT, position, item)
     return value
 
 
@@ -273,7 +274,7 @@ def _prompts(key: str, value: Any, findings: Findings) -> Sequence:
     found = Sequence(position=_list(key, value, findings).position)
     for index, item in enumerate(value):
         if not isinstance(item, Mapping) or "name" not in item:
-            raise _Refused("a list of mappings, each with a name", position=value.at(index))
+            raise _Refused("a list of mappings, each with a name", position=value.at(index), item=item)
         found.append(check_fields(item, _PROMPT, "vars_prompt", findings))
         found.positions.append(value.at(index))
     return found
@@ -304,7 +305,7 @@ def _vars_files(key: str, value: Any, findings: Findings) -> Sequence:
     files = _list(key, value, findings)
     for index, item in enumerate(files):
         if not all(isinstance(one, Text) for one in (item if isinstance(item, list) else [item])):
-            raise _Refused("a list of files", position=files.at(index))
+            raise _Refused("a list of files", position=files.at(index), item=item)
     return files
 
 
@@ -318,7 +319,7 @@ def _defaults(key: str, value: Any, findings: Findings) -> Mapping:
             elif isinstance(part[name], Mapping) or has_template(part[name]):
                 put(found, short_kind(name), part[name], part)
             else:
-                raise _Refused("a mapping of kinds to parameters", position=part.at(name))
+                raise _Refused("a mapping of kinds to parameters", position=part.at(name), item=part[name])
     return found
 
 

@@ -107,7 +107,7 @@ PLACES = {
 "How messages speak of a place."
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "debugger": ("there is no interactive debugger", "use `provision apply --step`"),
+    "debugger": ("there is no interactive debugger", "`provision plan` shows each step before it is taken"),
     "accelerate": ("accelerated mode is gone", "leave it out: one connection a host is the default"),
     "sudo": ("sudo is written become", "use `become: true`"),
     "sudo_user": ("sudo_user is written become_user", "use `become_user:`"),

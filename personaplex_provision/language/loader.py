@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from personaplex_provision.errors import Findings, InvalidError, Position, ProvisionError
+from personaplex_provision.errors import Diagnostic, Findings, InvalidError, Position, ProvisionError
 from personaplex_provision.language.keyword_types import has_template
 from personaplex_provision.language.source import load, read_text
 from personaplex_provision.language.tree import Role
@@ -60,6 +60,8 @@ class Loader:
     "Roles read so far: directory and the files asked for -> role."
     library: dict[str, str] = field(default_factory=dict)
     "Kinds of the user's own that the current play has seen: name -> path."
+    notes: list[Diagnostic] = field(default_factory=list)
+    "Remarks that stop nothing."
     dropped: set[str] = field(default_factory=set)
     "Names of tasks that are wrong and so not in the tree; that they are missing is not reported again."
     broken: set[str] = field(default_factory=set)
@@ -68,6 +70,10 @@ class Loader:
     def known_kinds(self) -> set[str]:
         """Every kind that a task may have here."""
         return set(self.kinds) | set(self.library)
+
+    def note(self, summary: str, position: Position, detail: str) -> None:
+        """Keeps a remark that does not stop anything."""
+        self.notes.append(Diagnostic(summary, detail, position, severity="note"))
 
     def read(self, path: str, position: Position | None = None) -> tuple[bool, Any]:
         """The document in `path`: (whether it could be read, the document). What is wrong goes to `findings`."""
@@ -105,8 +111,6 @@ class Loader:
 
     def _open(self, text: str, position: Position) -> str:
         if self.open_text is None:
-            from personaplex_provision.errors import Diagnostic
-
             hint = "give its password with --vault-password-file or -J"
             raise InvalidError(Diagnostic("the file is encrypted", position=position, hint=hint))
         return self.open_text(text, position)

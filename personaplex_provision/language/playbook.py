@@ -45,7 +45,7 @@ def load_playbook(
     path = os.path.normpath(path)
     plays = _read(path, None, Scope(path, os.path.dirname(path) or "."), loader)
     loader.findings.raise_if_any()
-    return Playbook(path=path, plays=plays, directory=os.path.dirname(path) or ".")
+    return Playbook(path=path, plays=plays, directory=os.path.dirname(path) or ".", notes=loader.notes)
 
 
 def load_import(

@@ -82,7 +82,7 @@ def _task(item: Mapping, scope: Scope, loader: Loader) -> Node | None:
     item = _spell_out_action(item, loader)
     kinds, keys, wrong = _sort_keys(item, loader)
     place = _place(kinds, scope)
-    if len(kinds) == 1 or not (wrong or kinds):
+    if kinds:
         for key in wrong:
             unknown_keyword(key, item, place, loader)
     if len(kinds) > 1:
@@ -166,7 +166,7 @@ def parse_keywords(item: Mapping, keys: list[str], place: str, loader: Loader) -
             _elsewhere_or_unknown(key, item, place, loader)
         elif place not in KEYWORDS[key].places:
             hint = REFUSED_AT.get((key, at_task), "")
-            places = ", ".join(PLACES[one] for one in PLACES if one in KEYWORDS[key].places)
+            places = ", ".join(PLACES[one] for one in PLACES if one in KEYWORDS[key].places and one != "apply")
             loader.findings.add(f'{PLACES[place]} cannot have "{key}"', item.key_at(key),
                                 f"it may stand in: {places}", hint)
         else:
@@ -249,6 +249,9 @@ def _written(
                             hint="leave it out; put what should last into group_vars or a file on the host")
     if "undo" in keywords:
         keywords["undo"] = _undo(keywords["undo"], scope, loader)
+    if "async" in keywords:
+        loader.note('"async" and "poll" have no effect', keywords.key_at("async"),
+                    "steps run detached from the connection, and beside each other where `requires:` lets them")
     listen = keywords.get("listen")
     return Written(
         kind=kind, params=params, name=str(keywords.get("name") or ""), position=item.position,

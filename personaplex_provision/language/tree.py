@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from personaplex_provision.errors import Position
+from personaplex_provision.errors import Diagnostic, Position
 from personaplex_provision.language.source import Mapping, Text
 
 
@@ -217,3 +217,5 @@ class Playbook:
     "In order, those of `import_playbook` in its place."
     directory: str
     "Directory of `path`."
+    notes: list[Diagnostic] = field(default_factory=list)
+    "Remarks on what is accepted and has no effect, of severity `note`."

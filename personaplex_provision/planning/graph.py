@@ -1,0 +1,116 @@
+"""A host's graph: tasks as nodes, and edges that know why they exist.
+
+The graph is built by a printed list of passes. An edge `a → b` says that `b` starts after `a` ended; its reasons read
+from `b`: `its directory /etc/x`, `requires`, `listed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from personaplex_provision.agent.resource import Resource
+from personaplex_provision.agent.task import Task
+from personaplex_provision.errors import Diagnostic, Position, UsageError, suggestion
+from personaplex_provision.planning.passes import acyclic, implied, listed, notified, reduced
+
+if TYPE_CHECKING:
+    import networkx
+
+LISTED = "listed"
+"The reason of an edge that stands for the order of the list alone."
+
+PASSES = (
+    ("listed", listed.apply),
+    ("acyclic", acyclic.apply),
+    ("implied", implied.apply),
+    ("notified", notified.apply),
+    ("acyclic", acyclic.apply),
+    ("reduced", reduced.apply),
+)
+"What `build` does, in order; a cycle of the user's own is told before edges are implied from it."
+
+
+class Graph:
+    """Tasks by address in the order of the list, their resources, and the edges between them.
+
+    `needed` holds what a task was found to need (`{task: {provider: reason}}`), whether or not an edge of its own
+    was necessary for it.
+    """
+
+    def __init__(self, tasks: Iterable[Task], resources: Mapping[str, Resource]) -> None:
+        import networkx
+
+        self.tasks = {one.address: one for one in tasks}
+        self.resources = resources
+        self.place = {address: number for number, address in enumerate(self.tasks)}
+        self.needed: dict[str, dict[str, str]] = {}
+        self.edges: networkx.DiGraph[str] = networkx.DiGraph()
+        self.edges.add_nodes_from(self.tasks)
+
+    def add(self, before: str, after: str, reason: str) -> None:
+        """Adds an edge, or one more reason to it."""
+        if self.edges.has_edge(before, after):
+            reasons = self.edges.edges[before, after]["reasons"]
+            if reason not in reasons:
+                reasons.append(reason)
+        else:
+            self.edges.add_edge(before, after, reasons=[reason])
+
+    def need(self, before: str, after: str, reason: str) -> None:
+        """Notes that `after` needs what `before` provides, without an edge."""
+        self.needed.setdefault(after, {}).setdefault(before, reason)
+
+    def reasons(self, before: str, after: str) -> list[str]:
+        """Why the edge exists, strongest first."""
+        found: list[str] = self.edges.edges[before, after]["reasons"]
+        return sorted(found, key=lambda one: one == LISTED)
+
+    def before(self, address: str) -> list[str]:
+        """What a task comes directly after, in the order of the list."""
+        return sorted(self.edges.predecessors(address), key=self.place.__getitem__)
+
+    def settle(self) -> None:
+        """Writes the edges into the tasks, as the agent reads them."""
+        for address, task in self.tasks.items():
+            task.requires = [[one, "; ".join(self.reasons(one, address))] for one in self.before(address)]
+
+
+def build(tasks: Iterable[Task], resources: Mapping[str, Resource]) -> Graph:
+    """The graph of one host's tasks, given in the order of the list, with `resources` by task address.
+
+    The edges are written to each task's `requires` too. Raises InvalidError when tasks wait for each other.
+    """
+    graph = Graph(tasks, resources)
+    for _name, apply in PASSES:
+        apply(graph)
+    graph.settle()
+    return graph
+
+
+def ancestors(graph: Graph, names: Iterable[str], position: Position | None = None) -> list[str]:
+    """Addresses of the named tasks, of all they need, and of the handlers they notify, in the order of the list.
+
+    A name is a task's name, its address, or `role : name`. Order alone is no need: tasks that merely stand earlier in
+    the list are left out. Raises UsageError with a suggestion for a name that no task has.
+    """
+    open_, unknown = [], []
+    known: dict[str, list[str]] = {}
+    for address, task in graph.tasks.items():
+        for name in {address, task.name, f"{task.role} : {task.name}" if task.role else ""} - {""}:
+            known.setdefault(name, []).append(address)
+    for name in names:
+        open_ += known.get(name, [])
+        if name not in known:
+            unknown.append(Diagnostic(f'no task is called "{name}"', position=position, hint=suggestion(name, known)))
+    if unknown:
+        raise UsageError(unknown)
+    chosen: set[str] = set()
+    while open_:
+        address = open_.pop()
+        if address not in chosen:
+            chosen.add(address)
+            open_ += [one for one in graph.before(address) if graph.reasons(one, address) != [LISTED]]
+            open_ += graph.needed.get(address, {})
+    chosen |= {one for address in chosen for one in graph.tasks[address].notify if one in graph.tasks}
+    return sorted(chosen, key=graph.place.__getitem__)

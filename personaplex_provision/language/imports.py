@@ -6,9 +6,11 @@ import os
 
 from personaplex_provision.errors import Diagnostic, MissingFileError, Position, suggestion
 from personaplex_provision.language import roles, tasks
+from personaplex_provision.language.keyword_places import parse_keywords
 from personaplex_provision.language.keyword_types import check_fields, describe, put, text_of, without
 from personaplex_provision.language.keywords import short_kind
 from personaplex_provision.language.loader import Loader, Scope, first_file
+from personaplex_provision.language.params import split_free_form
 from personaplex_provision.language.source import Mapping
 from personaplex_provision.language.tree import Import, Node, Role
 
@@ -43,7 +45,7 @@ def parse_import(
         what=what, static=form == "import", target=str(target), nodes=[], loaded=False,
         keywords=without(keywords, {"name"}), params=params, name=str(keywords.get("name") or ""),
         position=item.position, file=scope.file, role=scope.role, lookup=lookup,
-        apply=tasks.parse_keywords(apply, list(apply), "apply", loader) if isinstance(apply, Mapping) else Mapping(),
+        apply=parse_keywords(apply, list(apply), "apply", loader) if isinstance(apply, Mapping) else Mapping(),
     )
     known = loader.render(found.target, scope)
     entry = loader.render(str(params.get("tasks_from", "main")), scope)
@@ -81,7 +83,11 @@ def _params(item: Mapping, key: str, what: str, loader: Loader) -> Mapping | Non
         loader.findings.add(f'"{key}" needs {wants}, not {describe(value)}', item.at(key))
         return None
     if what == "role" and "=" in text:
-        return tasks.split_free_form(text)
+        try:
+            return split_free_form(text)
+        except ValueError as error:
+            loader.findings.add(f'"{key}" has an open quote', item.at(key), str(error), "write it as a mapping")
+            return None
     found = Mapping(position=text.position)
     name = "file" if what == "tasks" else "name"
     found[name] = text

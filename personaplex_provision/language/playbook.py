@@ -12,6 +12,7 @@ from typing import Any
 from personaplex_provision.errors import Position
 from personaplex_provision.language import handlers, imports, roles, tasks
 from personaplex_provision.language.checks import check_play
+from personaplex_provision.language.keyword_places import parse_keywords, unknown_keyword
 from personaplex_provision.language.keyword_types import describe, like, put, text_of, without
 from personaplex_provision.language.keywords import CONTROLLER_KINDS, IMPORT_KINDS, KEYWORDS, REFUSED, short_kind
 from personaplex_provision.language.loader import Loader, OpenText, Scope, library_of
@@ -114,9 +115,9 @@ def _import(item: Mapping, key: str, scope: Scope, loader: Loader) -> list[Play]
     """The plays of another playbook, with the keywords of the import merged in."""
     for other in item:
         if other != key and other not in KEYWORDS and other not in REFUSED:
-            tasks.unknown_keyword(other, item, "playbook", loader)
+            unknown_keyword(other, item, "playbook", loader)
     keys = [one for one in item if one in KEYWORDS or one in REFUSED]
-    keywords = tasks.parse_keywords(item, keys, "playbook", loader)
+    keywords = parse_keywords(item, keys, "playbook", loader)
     target = text_of(item[key])
     if target is None:
         loader.findings.add(f"import_playbook needs a file, not {describe(item[key])}", item.at(key))
@@ -154,7 +155,7 @@ def _play(item: Mapping, scope: Scope, loader: Loader) -> Play:
     loader.library = library_of(scope.directory)
     _check_keys(item, loader)
     keys = [one for one in item if one in KEYWORDS or one in REFUSED or one == "user"]
-    keywords = tasks.parse_keywords(item, keys, "play", loader)
+    keywords = parse_keywords(item, keys, "play", loader)
     play = Play(
         name=str(keywords.get("name") or ""), hosts=keywords.get("hosts"), position=item.position,
         keywords=without(keywords, _OWN), vars=without(keywords.get("vars") or like(item), set()),
@@ -187,4 +188,4 @@ def _check_keys(item: Mapping, loader: Loader) -> None:
             loader.findings.add(f'"{key}" is a task, and stands where the keywords of a play do', item.key_at(key),
                                 hint="indent it as an item of `tasks:`")
         else:
-            tasks.unknown_keyword(key, item, "play", loader)
+            unknown_keyword(key, item, "play", loader)

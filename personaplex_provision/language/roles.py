@@ -9,6 +9,7 @@ from typing import Any
 from personaplex_provision.errors import Diagnostic, MissingFileError, Position, suggestion
 from personaplex_provision.language import handlers, tasks
 from personaplex_provision.language.argument_specs import parse_argument_specs
+from personaplex_provision.language.keyword_places import parse_keywords
 from personaplex_provision.language.keyword_types import (
     check,
     check_variables,
@@ -193,7 +194,7 @@ def _use(item: Any, position: Position, scope: Scope, loader: Loader) -> RoleUse
         return None
     keys = [one for one in entry if one in KEYWORDS or one in REFUSED]
     keys = [one for one in keys if one not in ("role", "name") and (one in allowed("role") or one in _NO_PARAMETER)]
-    keywords = tasks.parse_keywords(entry, keys, "role", loader)
+    keywords = parse_keywords(entry, keys, "role", loader)
     params, own = like(entry), keywords.pop("vars", None)
     for one in entry:
         if one not in keys and one not in ("role", "name", *_ENTRY_META):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from personaplex_provision.errors import Position, suggestion
 from personaplex_provision.language import imports
-from personaplex_provision.language.keyword_types import check, describe, has_template, like, put, text_of, without
+from personaplex_provision.language.keyword_places import misplaced, parse_keywords, unknown_keyword
+from personaplex_provision.language.keyword_types import describe, has_template, put, without
 from personaplex_provision.language.keywords import (
     COLLECTIONS,
     CONTROLLER_KINDS,
@@ -15,15 +15,14 @@ from personaplex_provision.language.keywords import (
     KEYWORDS,
     LOOKUPS,
     META,
-    PLACES,
     REFUSED,
-    REFUSED_AT,
     REFUSED_KINDS,
     allowed,
     short_kind,
 )
 from personaplex_provision.language.loader import Loader, Scope
-from personaplex_provision.language.source import Mapping, Sequence, Text
+from personaplex_provision.language.params import params_of, spell_out_action
+from personaplex_provision.language.source import Mapping, Sequence
 from personaplex_provision.language.tree import Block, Node, Written
 
 _OWN = {"name", "listen", "args", "action", "local_action", "block", "rescue", "always"}
@@ -79,7 +78,7 @@ def _block(item: Mapping, scope: Scope, loader: Loader) -> Block:
 
 
 def _task(item: Mapping, scope: Scope, loader: Loader) -> Node | None:
-    item = _spell_out_action(item, loader)
+    item = spell_out_action(item, loader)
     kinds, keys, wrong = _sort_keys(item, loader)
     place = _place(kinds, scope)
     if kinds:
@@ -146,45 +145,6 @@ def _no_kind(item: Mapping, wrong: list[str], place: str, loader: Loader) -> Non
         loader.findings.add(f'no kind or keyword "{key}"', item.key_at(key), hint=hint)
 
 
-def unknown_keyword(key: str, item: Mapping, place: str, loader: Loader) -> None:
-    """Reports a key that `place` does not know."""
-    names = [*allowed(place), *(f"with_{one}" for one in LOOKUPS if "loop" in allowed(place))]
-    loader.findings.add(f'{PLACES[place]} has no keyword "{key}"', item.key_at(key),
-                        hint=suggestion(key, names) or f'if "{key}" is a parameter, indent it below the kind'
-                        if place in ("task", "handler") else suggestion(key, names))
-
-
-def parse_keywords(item: Mapping, keys: list[str], place: str, loader: Loader) -> Mapping:
-    """The keywords among `keys` of `item` that may stand in `place` and are of the right type."""
-    found = like(item)
-    for key in keys:
-        at_task = "task" if place == "handler" else place
-        if key in REFUSED:
-            reason, hint = REFUSED[key]
-            loader.findings.add(f'"{key}" is left out: {reason}', item.key_at(key), hint=hint)
-        elif key not in KEYWORDS:
-            _elsewhere_or_unknown(key, item, place, loader)
-        elif place not in KEYWORDS[key].places:
-            hint = REFUSED_AT.get((key, at_task), "")
-            places = ", ".join(PLACES[one] for one in PLACES if one in KEYWORDS[key].places and one != "apply")
-            loader.findings.add(f'{PLACES[place]} cannot have "{key}"', item.key_at(key),
-                                f"it may stand in: {places}", hint)
-        else:
-            good, value = check(key, item, loader.findings)
-            if good:
-                put(found, key, value, item)
-    return found
-
-
-def _elsewhere_or_unknown(key: str, item: Mapping, place: str, loader: Loader) -> None:
-    if (key, place) in REFUSED_AT:
-        loader.findings.add(f'{PLACES[place]} cannot have "{key}"', item.key_at(key), hint=REFUSED_AT[key, place])
-    elif key.startswith("with_") and place in ("block", "import"):
-        loader.findings.add(f'{PLACES[place]} cannot have "{key}"', item.key_at(key), hint=REFUSED_AT["loop", place])
-    else:
-        unknown_keyword(key, item, place, loader)
-
-
 def _lookup(item: Mapping, place: str, loader: Loader) -> str:
     """X of the one `with_X` of a task, or nothing."""
     given = [key for key in item if key.startswith("with_")]
@@ -192,7 +152,7 @@ def _lookup(item: Mapping, place: str, loader: Loader) -> str:
         return ""
     if place == "import":
         for key in given:
-            _elsewhere_or_unknown(key, item, place, loader)
+            misplaced(key, item, place, loader)
         return ""
     if "loop" in item or len(given) > 1:
         both = ", ".join(f'"{key}"' for key in [*(["loop"] if "loop" in item else []), *given])
@@ -210,38 +170,11 @@ def _lookup(item: Mapping, place: str, loader: Loader) -> str:
     return name
 
 
-def _spell_out_action(item: Mapping, loader: Loader) -> Mapping:
-    """`action:` and `local_action:` rewritten as the kind's own key (and `delegate_to: localhost`)."""
-    key = next((one for one in ("action", "local_action") if one in item), "")
-    if not key:
-        return item
-    value, kind = item[key], ""
-    params: Any = None
-    if isinstance(value, Text):
-        kind, _, rest = value.partition(" ")
-        params = Text(rest.strip())
-        params.position = value.position
-    elif isinstance(value, Mapping) and isinstance(value.get("module"), str):
-        kind, params = value["module"], without(value, {"module"})
-    if not kind:
-        loader.findings.add(f'"{key}" does not say which kind', item.at(key), hint="write the kind as the key: `copy:`")
-        return without(item, {key})
-    found = without(item, {key})
-    found[kind] = params or None
-    found.key_positions[kind], found.value_positions[kind] = item.key_at(key), item.at(key)
-    if key == "local_action" and "delegate_to" not in found:
-        host = Text("localhost")
-        host.position = item.key_at(key)
-        found["delegate_to"] = host
-        found.key_positions["delegate_to"] = found.value_positions["delegate_to"] = item.key_at(key)
-    return found
-
-
 def _written(
     item: Mapping, key: str, keywords: Mapping, lookup: str, scope: Scope, loader: Loader
 ) -> Written | None:
     kind = short_kind(key)
-    params, args = _params(item, key, keywords, loader)
+    params, args = params_of(item, key, keywords, loader)
     if kind == "meta":
         _check_meta(item, key, loader)
     if kind == "set_fact" and isinstance(params, Mapping) and "cacheable" in params:
@@ -258,33 +191,6 @@ def _written(
         kind_position=item.key_at(key), keywords=without(keywords, _OWN), file=scope.file, role=scope.role,
         listen=[str(one) for one in listen or []], args=args, lookup=lookup,
     )
-
-
-def _params(
-    item: Mapping, key: str, keywords: Mapping, loader: Loader
-) -> tuple[Mapping | Text | None, Mapping | None]:
-    """The parameters of a task and, when they are text, its `args:` apart."""
-    value, args = item[key], keywords.get("args")
-    if isinstance(args, str):
-        loader.findings.add('"args" cannot be a template', item.at("args"), hint="write the parameters out")
-        args = None
-    if isinstance(value, Mapping):
-        if args is None:
-            return value, None
-        merged = without(value, set())
-        for name in args:
-            if name not in value:
-                put(merged, name, args[name], args)
-        return merged, None
-    if value is None:
-        return args, None
-    text = text_of(value)
-    if text is None:
-        hint = f'quote it: {key}: "{item.written.get(key, value)}"' if isinstance(value, bool) else \
-            "indent the parameters below the kind, one `name: value` a line"
-        got = describe(value, item.written.get(key, ""))
-        loader.findings.add(f'the parameters of "{key}" are a mapping or text, not {got}', item.at(key), hint=hint)
-    return text, args
 
 
 def _check_meta(item: Mapping, key: str, loader: Loader) -> None:
@@ -306,18 +212,3 @@ def _undo(value: Any, scope: Scope, loader: Loader) -> Written | None:
                             hint="give it a kind and its parameters, such as `command: …`, and no keywords")
         return None
     return node
-
-
-def split_free_form(text: Text) -> Mapping:
-    """`a=1 b="x y"` as a mapping; a word without `=` becomes the value of `_raw`. Raises ValueError."""
-    found = Mapping(position=text.position)
-    for word in shlex.split(text):
-        name, equals, value = word.partition("=")
-        if not equals:
-            name, value = "_raw", word
-        piece = Text(value)
-        piece.position = text.position
-        found[name] = piece
-        found.key_positions[name] = found.value_positions[name] = text.position
-    return found
-

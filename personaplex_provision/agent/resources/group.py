@@ -9,6 +9,7 @@ from personaplex_provision.agent import machine
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.overlay import PlanningHost
 from personaplex_provision.agent.resource import Address, Resource, ResourceError
+from personaplex_provision.agent.resources._accounts import ACCOUNT_FILES, ACCOUNT_TRACES
 
 EXAMPLE = """
 - name: people who may use the GPUs
@@ -17,12 +18,12 @@ EXAMPLE = """
     gid: 2000
 """
 
-_FILES = ("/etc/group", "/etc/gshadow", "/etc/group-", "/etc/gshadow-")
-
-
 @dataclass
 class Group(Resource):
-    """A local Unix group."""
+    """A local Unix group.
+
+    Rollback is exact: the account files are put back as they were.
+    """
 
     kind = "group"
     exclusive = ("accounts",)
@@ -68,7 +69,7 @@ class Group(Resource):
             if self.system and now.state == "absent":
                 argv.append("-r")
             argv.append(self.name)
-        found = host.run(argv, touches=_FILES, check=False)
+        found = host.run(argv, touches=[*ACCOUNT_FILES, *ACCOUNT_TRACES], check=False)
         if found.rc != 0:
             raise ResourceError(f"{argv[0]} refused: {found.stderr.strip()}", hint=_HINTS.get((argv[0], found.rc), ""))
 

@@ -8,6 +8,7 @@ there before, and a test can make the N-th operation fail. Reading methods work 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -20,7 +21,7 @@ from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.machine import Completed, Entry, Group, Machine, Package, User
 from personaplex_provision.agent.process import run_process
 from personaplex_provision.agent.resource import ResourceError
-from personaplex_provision.agent.store import Store
+from personaplex_provision.agent.store import Store, copy_owner, copy_tree
 from personaplex_provision.agent.values import Blob
 
 Data = Union[bytes, Blob]
@@ -278,7 +279,12 @@ class Host:
         self.step()
         if self.stat(target).type == "directory":
             shutil.rmtree(target)
-        os.rename(source, target)
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _move(source, target)
         self.machine.forget()
 
     def run(
@@ -389,6 +395,18 @@ class Host:
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INHERITED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "TZ")
 _TYPES = {st.S_IFREG: "file", st.S_IFDIR: "directory", st.S_IFLNK: "link"}
+
+
+def _move(source: str, target: str) -> None:
+    """Moves a path to another file system."""
+    if os.path.isdir(source) and not os.path.islink(source):
+        copy_tree(source, target)
+        copy_owner(source, target)
+        shutil.rmtree(source)
+        return
+    shutil.copy2(source, target, follow_symlinks=False)
+    copy_owner(source, target)
+    os.unlink(source)
 
 
 def _inside(path: str, tree: str) -> bool:

@@ -100,7 +100,7 @@ class Inventory:
             if beside is not None:
                 found += beside.layers("host_vars", host, Level.PLAYBOOK_HOST_VARS)
             self._layers[key] = found
-        return self._layers[key]
+        return list(self._layers[key])
 
     def group_layers(self, group: str) -> list[Layer]:
         """What the inventory and the `group_vars/` beside it say of one group itself."""

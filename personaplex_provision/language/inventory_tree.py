@@ -163,6 +163,6 @@ def _problem(pattern: str) -> tuple[str, str] | None:
     if pattern.endswith(":"):
         return "a port follows the colon", "host:22"
     before, colon, port = pattern.rpartition(":")
-    if colon and port.isdigit() and ":" not in before:
+    if colon and port.isdigit() and not any(char in before for char in ":["):
         return f'"{before}" is not a host name', "set ansible_host, ansible_user and ansible_port apart"
     return None

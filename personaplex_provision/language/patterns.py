@@ -100,9 +100,13 @@ class Selector:
         if part in self.hosts:
             return [part]
         subscript = None if part[0] == "~" else _SUBSCRIPT.fullmatch(part)
-        found = self._named(subscript[1] if subscript else part)
         if subscript is None:
-            return found
+            return self._named(part)
+        try:
+            found = self._named(subscript[1])
+        except _Mismatch as error:
+            error.hint = error.hint or f"[…] at the end chooses by position; a set of characters needs more: {part}*"
+            raise
         index, first, last = subscript[2], subscript[3], subscript[4]
         if index is None:
             return found[int(first) : int(last) + 1 if last else None]

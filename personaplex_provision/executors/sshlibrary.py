@@ -1,0 +1,68 @@
+"""paramiko, imported when the first host is connected to, and the transport that we make of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from functools import lru_cache
+from typing import Any
+
+
+@lru_cache(maxsize=1)
+def paramiko_library() -> Any:
+    """paramiko, without `invoke`, which it would import for one option of a parser that we do not use."""
+    absent = "invoke" not in sys.modules
+    if absent:
+        sys.modules["invoke"] = None  # type: ignore[assignment]
+    try:
+        import paramiko
+    finally:
+        if absent:
+            del sys.modules["invoke"]
+    # Its errors reach us as exceptions; without a handler they would be printed as well.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    return paramiko
+
+
+@lru_cache(maxsize=1)
+def transport_class() -> Any:
+    """A transport that asks for the authentication service once and does not wait for the answer.
+
+    paramiko's own either asks before every attempt, a round trip each, or sleeps a tenth of a second for the answer.
+    """
+    paramiko = paramiko_library()
+    common = paramiko.common
+
+    class Authentication(paramiko.auth_handler.AuthOnlyHandler):  # type: ignore[misc]
+        def send_auth_request(self, username: str, method: str, finish_message: Any = None) -> Any:
+            self.auth_method = method
+            self.username = username
+            message = paramiko.Message()
+            message.add_byte(common.cMSG_USERAUTH_REQUEST)
+            for text in (username, "ssh-connection", method):
+                message.add_string(text)
+            if finish_message:
+                finish_message(message)
+            # Before the request leaves: a quick answer would find no one waiting.
+            self.auth_event = threading.Event()
+            with self.transport.lock:
+                self.transport._send_message(message)
+            return self.wait_for_response(self.auth_event)
+
+    class Transport(paramiko.ServiceRequestingTransport):  # type: ignore[misc]
+        def get_auth_handler(self) -> Any:
+            return Authentication(self)
+
+        def ensure_session(self) -> None:
+            if not self.active or not self.initial_kex_done:
+                raise paramiko.SSHException("the connection was closed")
+            if self.auth_handler is None:
+                self.auth_handler = self.get_auth_handler()
+                message = paramiko.Message()
+                message.add_byte(common.cMSG_SERVICE_REQUEST)
+                message.add_string("ssh-userauth")
+                # Servers answer in order, so the attempt that follows at once finds the service open.
+                self._send_message(message)
+
+    return Transport

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from personaplex_provision.errors import Diagnostic, InvalidError, Position, UsageError
+from personaplex_provision.errors import Diagnostic, InvalidError, Position, UsageError, suggestion
 from personaplex_provision.language.groupvars import VarsFolder
 from personaplex_provision.language.hostnames import LOCALHOST
 from personaplex_provision.language.inventory_source import read_source, vars_folders
@@ -73,9 +73,9 @@ class Inventory:
 
     def host(self, name: str) -> InventoryHost:
         """The host, this machine too when no source names it. Raises UsageError for any other name."""
-        if name in self.hosts:
-            return self.hosts[name]
-        return InventoryHost(self.select(name)[0], [])
+        if name not in self.hosts and name not in LOCALHOST:
+            raise UsageError(Diagnostic(f'no host is called "{name}"', hint=suggestion(name, self.hosts)))
+        return self.hosts.get(name) or InventoryHost(name, [])
 
     def explicit(self, host: str) -> bool:
         """Whether a source names the host, which is not so for an implicit `localhost`."""
@@ -85,14 +85,13 @@ class Inventory:
         """What the inventory, `group_vars/` and `host_vars/` say of a host, in the order of `variables.combine`.
 
         `playbook_dir` is the folder of the playbook. An implicit localhost has the variables of `all`, and is reached
-        by the connection `local`. Raises InvalidError for a file that is wrong.
+        by the connection `local`. Raises InvalidError for a file that is wrong, UsageError for an unknown host.
         """
         key = (host, playbook_dir)
         if key not in self._layers:
             beside = self._beside_playbook(playbook_dir)
-            known = self.hosts.get(host)
-            found = list(self._of_groups(tuple(known.groups) if known else (), playbook_dir))
-            values = self.tree.hosts[host].vars if known else _implicit()
+            found = list(self._of_groups(tuple(self.host(host).groups), playbook_dir))
+            values = self.tree.hosts[host].vars if self.explicit(host) else _implicit()
             if values:
                 found.append(Layer(Level.INVENTORY_FILE_HOST, values, f"inventory host {host}"))
             for folder in self._folders:

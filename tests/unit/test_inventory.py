@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from personaplex_provision.agent.values import Secret
-from personaplex_provision.errors import InvalidError, MissingFileError, Position
+from personaplex_provision.errors import InvalidError, MissingFileError, Position, UsageError
 from personaplex_provision.language.inventory import load_inventory
 from personaplex_provision.language.inventory_export import export, graph
 from personaplex_provision.language.source import Sealed
 from personaplex_provision.language.variables import Variables
+from personaplex_provision.language.vault import VaultKeys, encrypt
 
 Write = Callable[..., str]
 
@@ -185,6 +186,14 @@ def test_localhost_that_is_named_is_an_ordinary_host(write: Write) -> None:
     assert Variables(inventory.layers("localhost")).as_dict()["ansible_connection"] == "ssh"
 
 
+def test_a_name_that_is_no_host_is_never_taken_for_this_machine(write: Write) -> None:
+    inventory = load_inventory([write("hosts", "[lab]\nlab01\n")])
+    for ask in (inventory.host, inventory.layers):
+        for name in ("lab1", "lab"):
+            with pytest.raises(UsageError, match=f'no host is called "{name}"'):
+                ask(name)
+
+
 def test_files_beside_the_playbook_beat_those_beside_the_inventory(write: Write, tmp_path: Path) -> None:
     source = write("inventory/hosts", "[lab]\na\n")
     write("inventory/group_vars/lab.yml", "x: inventory\n")
@@ -228,6 +237,14 @@ def test_an_encrypted_file_without_a_password_is_an_error_only_when_it_is_needed
     assert inventory.layers("b") == []
     with pytest.raises(InvalidError, match="no vault password"):
         inventory.layers("a")
+
+
+def test_encrypted_inventories_and_variables_open_with_the_keys_of_the_vault(write: Write) -> None:
+    keys = VaultKeys([("lab", "open sesame")])
+    source = write("hosts.yml", encrypt(b"lab:\n  hosts:\n    a:\n", "open sesame", "lab"))
+    write("host_vars/a", encrypt("password: 'hünter'\n".encode(), "open sesame"))
+    inventory = load_inventory([source], lambda text, position: keys.decrypt(text, position).decode())
+    assert Variables(inventory.layers("a")).as_dict()["password"] == Secret("hünter")
 
 
 def test_an_encrypted_value_stays_sealed(write: Write) -> None:

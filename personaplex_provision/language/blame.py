@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from jinja2 import TemplateNotFound, TemplateSyntaxError
-from jinja2.runtime import missing
+from jinja2.utils import missing
 
 from personaplex_provision.agent.redact import Redactor
 from personaplex_provision.errors import Diagnostic, Position, suggestion
@@ -88,7 +88,8 @@ def _absent(absent: Missing, frame: Frame, where: tuple[str, int]) -> Diagnostic
     if owner is missing or owner is None:
         templar = frame.templar
         hint = suggestion(name, [*templar.variables, *engine().globals])
-        return Diagnostic(f'the variable "{name}" is not defined', "", position, hint or "give it a value, or use | default(…)")
+        hint = hint or "give it a value, or use | default(…)"
+        return Diagnostic(f'the variable "{name}" is not defined', "", position, hint)
     if isinstance(owner, (LazyDict, dict)):
         label = owner._label if isinstance(owner, LazyDict) else ""
         what = f'"{label}"' if label else "the mapping"
@@ -119,7 +120,7 @@ def _syntax(error: TemplateSyntaxError, frame: Frame) -> Diagnostic:
     message = error.message or "not a valid template"
     unnamed = _UNNAMED.search(message)
     fragment = unnamed.group(2) if unnamed else _quoted(message)
-    position = in_file(error.filename, error.lineno, fragment) if error.filename else place(frame, error.lineno, fragment)
+    position = _position(frame, (error.filename or "", error.lineno), fragment)
     if unnamed:
         return _unknown_name(unnamed.group(1), unnamed.group(2), position)
     hint = next((text for start, text in _HINTS if start in message), "")
@@ -187,7 +188,7 @@ def _quoted(message: str) -> str:
 
 
 def _column(row: str, fragment: str) -> int:
-    """The offset of `fragment` as a word, else of the first expression, else of the first character that is not blank."""
+    """The offset of `fragment` as a word, else of the first expression, else of the first character."""
     if fragment:
         # A character class before it keeps `name` from being found in `user_name`; `.name` is fine.
         found = re.search(rf"(?<!\w){re.escape(fragment)}(?!\w)", row)

@@ -17,8 +17,9 @@ from jinja2 import Template, TemplateNotFound, TemplateRuntimeError, TemplateSyn
 from jinja2.compiler import CodeGenerator
 from jinja2.compiler import Frame as CompilerFrame
 from jinja2.defaults import DEFAULT_NAMESPACE
-from jinja2.runtime import Context, Macro, Undefined, missing
+from jinja2.runtime import Context, Macro, Undefined
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing
 
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import ProvisionError
@@ -29,9 +30,17 @@ from personaplex_provision.language.values import Pending
 FRAME = "-frame"
 """Key under which a context carries its frame; no template can spell it."""
 
-_DICT_METHODS = frozenset(("clear", "copy", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"))
-_LIST_METHODS = frozenset(("append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse"))
-_KEEPS = frozenset(("append", "extend", "insert", "setdefault", "update", "get", "dict", "namespace", "lookup", "query"))
+_DICT_METHODS = frozenset((
+    "clear", "copy", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values",
+))
+_LIST_METHODS = frozenset((
+    "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse",
+))
+_KEEPS = frozenset((
+    "append", "dict", "extend", "get", "insert", "lookup", "namespace", "query", "setdefault", "update",
+))
+"Calls that store or pass on what they are given: secrets stay in their boxes."
+_SIGNS = {"eq": "==", "ne": "!=", "gt": ">", "gteq": ">=", "lt": "<", "lteq": "<=", "in": "in", "notin": "not in"}
 _PREFIXES = ("ansible.builtin.", "ansible.legacy.", "ansible.utils.", "community.general.", "ansible.posix.")
 
 
@@ -61,7 +70,7 @@ class _Generator(CodeGenerator):
     def _output_const_repr(self, group: Any) -> str:
         return repr("".join(str(one) for one in group))
 
-    def _output_child_to_const(self, node: Any, frame: CompilerFrame, finalize: Any) -> Any:
+    def _output_child_to_const(self, node: Any, frame: CompilerFrame, finalize: Any) -> Any:  # noqa: ARG002
         if isinstance(node, nodes.TemplateData):
             return node.as_const(frame.eval_ctx)
         raise nodes.Impossible
@@ -92,8 +101,7 @@ class _Generator(CodeGenerator):
         self.write(")")
 
     def visit_Operand(self, node: nodes.Operand, frame: CompilerFrame) -> None:
-        signs = {"eq": "==", "ne": "!=", "gt": ">", "gteq": ">=", "lt": "<", "lteq": "<=", "in": "in", "notin": "not in"}
-        self.write(f" {signs[node.op]} environment.opened(")
+        self.write(f" {_SIGNS[node.op]} environment.opened(")
         self.visit(node.expr, frame)
         self.write(")")
 
@@ -136,7 +144,7 @@ class Engine(SandboxedEnvironment):
         return value
 
     @staticmethod
-    def concat(values: Any) -> str:  # type: ignore[override]
+    def concat(values: Any) -> str:
         return "".join([lazy.text(value) for value in values])
 
     def getattr(self, obj: Any, attribute: str) -> Any:

@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from jinja2.exceptions import UndefinedError
 from jinja2.runtime import StrictUndefined, Undefined
-from jinja2.runtime import UndefinedError as JinjaUndefinedError
 
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Diagnostic, Position
@@ -46,7 +46,9 @@ class Frame:
 
     __slots__ = ("label", "parent", "position", "settled", "templar", "text", "touched")
 
-    def __init__(self, templar: Templar, label: str, text: str, position: Position | None, parent: Frame | None) -> None:
+    def __init__(
+        self, templar: Templar, label: str, text: str, position: Position | None, parent: Frame | None
+    ) -> None:
         self.templar = templar
         self.label = label
         self.text = text
@@ -81,7 +83,7 @@ class Scope(Mapping[str, Any]):
         return len(self.templar.variables)
 
 
-class Absent(JinjaUndefinedError):
+class Absent(UndefinedError):
     """Raised when an undefined value is used; carries it."""
 
     def __init__(self, missing: Missing) -> None:
@@ -157,7 +159,7 @@ class Boxed:
         return opened(other) in self.open()
 
     def __eq__(self, other: object) -> bool:
-        return self.open() == opened(other)
+        return bool(self.open() == opened(other))
 
     def __lt__(self, other: Any) -> bool:
         return self.open() < str(opened(other))

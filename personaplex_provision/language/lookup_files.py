@@ -87,7 +87,8 @@ def _ini(terms: list[Any], options: Options, frame: Frame) -> list[Any]:
     section = str(options.get("section", "global"))
     if options.get("type", "ini") == "properties":
         section, raw = "java_properties", f"[java_properties]\n{raw}"
-    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=_is_on(options.get("allow_no_value", False)))
+    bare = _is_on(options.get("allow_no_value", False))
+    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=bare)
     if _is_on(options.get("case_sensitive", False)):
         parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(raw)
@@ -135,7 +136,8 @@ def _one_password(term: str, options: Options, frame: Frame) -> Secret:
     base = frame.templar.search_path[-1] if frame.templar.search_path else ""
     path = os.path.join(base, os.path.expanduser(words[0]))
     name = f"password {os.path.basename(path)}"
-    stored = "" if path == "/dev/null" or not os.path.exists(path) else Path(path).read_text(encoding="utf-8").rstrip("\n")
+    kept = path != "/dev/null" and os.path.exists(path)
+    stored = Path(path).read_text(encoding="utf-8").rstrip("\n") if kept else ""
     password, _, salt = stored.partition(" salt=")
     changed = not password
     if changed:

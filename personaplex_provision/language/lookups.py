@@ -30,8 +30,7 @@ def lookup(name: str, terms: Any, templar: Templar) -> list[Any]:
     """What `with_NAME: terms` loops over; `terms` are rendered already. Raises ValueError, ProvisionError, Pending."""
     frame = CURRENT.get() or Frame(templar, "", "", None, None)
     given = terms if isinstance(terms, (list, tuple)) else [terms]
-    found = [lazy.leave(one, frame) for one in run_lookup(name.rpartition(".")[2], list(given), {}, frame)]
-    return found
+    return [lazy.leave(one, frame) for one in run_lookup(name.rpartition(".")[2], list(given), {}, frame)]
 
 
 def run_lookup(name: str, terms: list[Any], options: Options, frame: Frame) -> list[Any]:

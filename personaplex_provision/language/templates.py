@@ -371,7 +371,8 @@ def _header(text: str, path: str) -> tuple[tuple[tuple[str, Any], ...], str]:
         key, colon, value = (one.strip() for one in pair.partition(":"))
         if not colon or key not in _OPTIONS:
             hint = suggestion(key, _OPTIONS) or f"it may set: {', '.join(_OPTIONS)}"
-            raise InvalidError(Diagnostic(f'"{key}" is not an option of a #jinja2 header', "", Position(path, 1, 1), hint))
+            summary = f'"{key}" is not an option of a #jinja2 header'
+            raise InvalidError(Diagnostic(summary, "", Position(path, 1, 1), hint))
         value = value.strip("'\"")
         options[key] = {"true": True, "false": False}.get(value.lower(), value)
     return tuple(sorted(options.items())), rest

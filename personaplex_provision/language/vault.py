@@ -52,7 +52,7 @@ class VaultKeys:
         return [label for label, _ in self.passwords]
 
     def decrypt(self, text: str, position: Position | None = None) -> bytes:
-        """What is sealed in `text`; the passwords of its label are tried first, then the others. Raises InvalidError."""
+        """What is sealed in `text`; passwords of its label are tried first, then the others. Raises InvalidError."""
         if text not in self._opened:
             self._opened[text] = self._decrypt(text, position)
         return self._opened[text]

@@ -41,7 +41,10 @@ def type_debug(value: Any) -> str:
     """The name of the value's type."""
     if isinstance(value, Undefined):
         return "Undefined"
-    for kinds, name in (((LazyDict, dict), "dict"), ((LazyList, list), "list"), (Text, "str"), (Int, "int"), (Float, "float")):
+    named: tuple[tuple[Any, str], ...] = (
+        ((LazyDict, dict), "dict"), ((LazyList, list), "list"), (Text, "str"), (Int, "int"), (Float, "float"),
+    )
+    for kinds, name in named:
         if isinstance(value, kinds):
             return name
     return "NoneType" if value is None else "omit" if value is OMIT else type(value).__name__

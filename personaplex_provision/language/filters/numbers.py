@@ -7,8 +7,8 @@ import re
 from random import Random, SystemRandom
 from typing import Any
 
-_UNITS = {"Y": 1 << 80, "Z": 1 << 70, "E": 1 << 60, "P": 1 << 50, "T": 1 << 40, "G": 1 << 30, "M": 1 << 20, "K": 1 << 10,
-          "B": 1}
+_UNITS = {"Y": 1 << 80, "Z": 1 << 70, "E": 1 << 60, "P": 1 << 50, "T": 1 << 40, "G": 1 << 30, "M": 1 << 20,
+          "K": 1 << 10, "B": 1}
 
 
 def logarithm(value: float, base: float = math.e) -> float:

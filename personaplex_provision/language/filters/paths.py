@@ -13,14 +13,14 @@ def path_join(paths: Any) -> str:
     """The parts as one path; an absolute part starts over."""
     if isinstance(paths, str):
         return paths
-    return os.path.join(*[str(one) for one in paths])
+    return str(os.path.join(*[str(one) for one in paths]))
 
 
 def common_path(paths: Any) -> str:
     """The longest path that all of `paths` start with."""
     if isinstance(paths, str):
         raise TypeError("it takes a list of paths")
-    return os.path.commonpath(list(paths))
+    return str(os.path.commonpath(list(paths)))
 
 
 def file_glob(pattern: str) -> list[str]:

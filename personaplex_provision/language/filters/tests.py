@@ -77,7 +77,9 @@ def timed_out(result: Any) -> bool:
     return _flag(result, "timedout")
 
 
-def regex(value: Any, pattern: str = "", ignorecase: bool = False, multiline: bool = False, match_type: str = "search") -> bool:
+def regex(
+    value: Any, pattern: str = "", ignorecase: bool = False, multiline: bool = False, match_type: str = "search"
+) -> bool:
     """Whether the pattern is found: anywhere (`search`), at the start (`match`) or as the whole (`fullmatch`)."""
     flags = (re.IGNORECASE if ignorecase else 0) | (re.MULTILINE if multiline else 0)
     return bool(getattr(re.compile(pattern, flags), match_type)(str(value)))

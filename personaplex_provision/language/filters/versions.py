@@ -21,7 +21,9 @@ _PEP440 = re.compile(
 )
 
 
-def version(value: Any, other: Any, operator: str = "eq", strict: bool | None = None, version_type: str | None = None) -> bool:
+def version(
+    value: Any, other: Any, operator: str = "eq", strict: bool | None = None, version_type: str | None = None
+) -> bool:
     """Whether `value` stands in that relation to `other`; `version_type` is loose, strict, semver or pep440."""
     if operator not in _OPERATORS:
         raise ValueError(f"{operator!r} is not a comparison; there are: {', '.join(_OPERATORS)}")
@@ -33,7 +35,8 @@ def version(value: Any, other: Any, operator: str = "eq", strict: bool | None = 
     schemes = {"loose": _loose, "strict": _strict, "semver": _semantic, "semantic": _semantic, "pep440": _pep440}
     if scheme not in schemes:
         raise ValueError(f"{scheme!r} is not a version type; there are: {', '.join(schemes)}")
-    left, right = schemes[scheme](str(value)), schemes[scheme](str(other))
+    read: Any = schemes[scheme]
+    left, right = read(str(value)), read(str(other))
     try:
         return bool(_OPERATORS[operator](left, right))
     except TypeError:
@@ -72,10 +75,12 @@ def _pep440(text: str) -> tuple[Any, ...]:
     while len(numbers) > 1 and numbers[-1] == 0:
         numbers.pop()
     has_post = post is not None or post_word is not None
-    letter = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}.get((pre or "").lower(), (pre or "").lower())
+    letter = (pre or "").lower()
+    letter = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}.get(letter, letter)
     # Order within a release: dev, a, b, rc, the release itself, post.
     stage = letter or ("" if dev and not has_post else "z")
-    parts = [(0, part, 0) if not part.isdigit() else (1, "", int(part)) for part in re.split(r"[-_.]", (local or "").lower()) if part]
+    words = [part for part in re.split(r"[-_.]", (local or "").lower()) if part]
+    parts = [(1, "", int(part)) if part.isdigit() else (0, part, 0) for part in words]
     return (
         int(epoch or 0), numbers, stage, int(pre_number or 0), int(post or post_word or 0) if has_post else -1,
         int(dev_number or 0) if dev else float("inf"), parts,

@@ -188,9 +188,9 @@ class Start:
         except TimeoutError:
             raise no_answer(self.where, _text(seen), stream.stderr_tail()) from None
         except OSError as error:
-            raise stopped_early(self.where, stream, f"{_text(seen)}\n{error}") from None
+            raise stopped_early(self.where, stream, bytes(seen[1:]), str(error)) from None
         if not data:
-            raise stopped_early(self.where, stream, _text(seen))
+            raise stopped_early(self.where, stream, bytes(seen[1:]))
         seen += data
         if len(seen) > NOISE:
             raise noisy(self.where, _text(seen))

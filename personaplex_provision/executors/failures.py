@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from personaplex_provision.errors import Diagnostic, UnreachableError
+from personaplex_provision.executors import wsl
 from personaplex_provision.executors.base import Stream, unreachable
 
 INSTALL = "sudo apt-get install -y python3"
@@ -34,11 +35,15 @@ _MISSING = re.compile(
 )
 
 
-def stopped_early(where: str, stream: Stream, printed: str) -> UnreachableError:
-    """The command ended before the agent was there: `printed` came on its standard output."""
+def stopped_early(where: str, stream: Stream, output: bytes, lost: str = "") -> UnreachableError:
+    """The command ended before the agent was there: `output` came on its standard output, `lost` says how it ended."""
     stream.errors.settle(1.0)
     status, errors = stream.exit_status, stream.stderr_tail()
-    text = "\n".join(part for part in (printed.strip(), errors) if part)
+    printed = wsl.decode(output)
+    text = "\n".join(part for part in (printed, errors, lost) if part)
+    from_wsl = wsl.explain(where, printed, status)
+    if from_wsl:
+        return from_wsl
     for pattern, summary, hint in _SUDO:
         if re.search(pattern, errors):
             return unreachable(f"{where}: {summary}", _last(errors), hint)

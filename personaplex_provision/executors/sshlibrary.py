@@ -34,7 +34,10 @@ def transport_class() -> Any:
     paramiko = paramiko_library()
     common = paramiko.common
 
-    class Authentication(paramiko.auth_handler.AuthOnlyHandler):  # type: ignore[misc]
+    handler: Any = paramiko.auth_handler.AuthOnlyHandler
+    transport: Any = paramiko.ServiceRequestingTransport
+
+    class Authentication(handler):  # type: ignore[misc]
         def send_auth_request(self, username: str, method: str, finish_message: Any = None) -> Any:
             self.auth_method = method
             self.username = username
@@ -50,14 +53,17 @@ def transport_class() -> Any:
                 self.transport._send_message(message)
             return self.wait_for_response(self.auth_event)
 
-    class Transport(paramiko.ServiceRequestingTransport):  # type: ignore[misc]
+    class Transport(transport):  # type: ignore[misc]
+        asked = False
+
         def get_auth_handler(self) -> Any:
             return Authentication(self)
 
         def ensure_session(self) -> None:
             if not self.active or not self.initial_kex_done:
                 raise paramiko.SSHException("the connection was closed")
-            if self.auth_handler is None:
+            if not self.asked:
+                self.asked = True
                 self.auth_handler = self.get_auth_handler()
                 message = paramiko.Message()
                 message.add_byte(common.cMSG_SERVICE_REQUEST)

@@ -120,7 +120,7 @@ class Link:
             with theirs:
                 self.processes.append(subprocess.Popen(
                     ["/bin/sh", "-c", f"exec {settings.proxy_command}"],
-                    stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, start_new_session=True,
+                    stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL, start_new_session=True,
                 ))
             return ours
         sock = socket.create_connection(address, timeout=timeout)

@@ -7,7 +7,7 @@ _HASH = "$6$saltsalt$" + "x" * 86
 CASES = [
     Case(
         "user", "made with groups, shell and password",
-        {"name": "persona", "groups": ["audio", "video"], "shell": "/bin/bash", "password": _HASH, "comment": "Persona"},
+        {"name": "persona", "groups": ["audio", "video"], "shell": "/bin/bash", "password": _HASH},
         lab=True,
     ),
     Case("user", "a system account deep in new directories", {

@@ -62,6 +62,8 @@ def check_static(
     """
     position = position or (at.position if at is not None else None)
     cls = load_kind(kind, library, position)
+    if isinstance(params, (str, Unknown)) and is_open(params) and not cls.free_form:
+        return  # `kind: "{{ parameters }}"`: nothing is known yet
     findings = Findings()
     given = _given(cls, params, at, position, findings)
     values = _check(cls, given, at, position, findings, Stock(), static=True)

@@ -75,4 +75,4 @@ class Run:
 
     def _tell(self, record: Record) -> None:
         if record["type"] not in _PRIVATE and not record.get("hidden"):
-            self.session.send(record)
+            self.session.send({key: value for key, value in record.items() if key not in ("marks", "owed")})

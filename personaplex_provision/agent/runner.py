@@ -87,7 +87,7 @@ class Runner:
 
     def _settle(self, task: Task) -> Ended | None:
         """How the task ends without being carried out, or None when it is to run."""
-        if task.rescued_by:
+        if task.trigger == "block":
             return self._block_end(task)
         exempt = set(task.trigger_on) if task.trigger in ("always", "failed", "notified") else set()
         bad = [one for one, _ in task.requires if one not in exempt and one in self.ended and not self.ended[one].fine]
@@ -117,14 +117,15 @@ class Runner:
         return None
 
     def _block_end(self, task: Task) -> Ended:
-        body = all(self.ended[one].fine for one in task.trigger_on if one in self.ended)
-        others = [one for one, _ in task.requires if one not in task.trigger_on]
-        rest = all(self.ended[one].fine for one in others if one in self.ended)
+        """The end of a block: its body, or what rescued it, and then what always runs, must be fine."""
+        body, *rest = (self.ended[one] for one in task.trigger_on)
+        if body.outcome == "blocked":
+            return Ended("blocked")
         rescued = task.rescued_by in self.tasks and self.ended[task.rescued_by].fine
-        if rest and (body or rescued):
+        if all(one.fine for one in rest) and (body.fine or rescued):
             changed = any(self.ended[one].outcome == "changed" for one, _ in task.requires if one in self.ended)
             return Ended("changed" if changed else "ok")
-        if not body and not task.block:
+        if not task.block:
             self.failed = True
         return Ended("failed")
 

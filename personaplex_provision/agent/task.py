@@ -33,7 +33,7 @@ class Task:
     trigger: str = "success"
     """When the task runs once all it requires have ended: `success`: they are fine; `failed` (rescue): something in
     `trigger_on` failed; `always`: all but those in `trigger_on` are fine; `notified` (handler): something in
-    `trigger_on` changed."""
+    `trigger_on` changed; `block` (the join that ends one): by its body, `trigger_on[0]`, or what rescued it."""
     trigger_on: list[str] = field(default_factory=list)
     "Addresses that the trigger looks at."
     rescued_by: str = ""

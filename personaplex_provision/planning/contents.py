@@ -1,0 +1,105 @@
+"""Files of the controller that a task sends: `src` of copy, template, script, unarchive, and keys read from files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from personaplex_provision.agent.values import Secret
+from personaplex_provision.errors import Diagnostic, InvalidError, Position
+from personaplex_provision.language.templates import Templar
+from personaplex_provision.language.vault import is_vault
+
+SENDS = {"copy": "files", "template": "templates", "script": "files", "unarchive": "files", "assemble": "files"}
+"Kinds whose `src` is on the controller, and the directory of a role it is looked for in."
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One file of a directory that is copied: its path below the directory, and its parameters."""
+
+    relative: str
+    directory: bool
+    params: dict[str, Any]
+
+
+def from_controller(kind: str, params: dict[str, Any]) -> bool:
+    """Whether the task's `src` names something on the controller."""
+    remote = str(params.get("remote_src", "")).lower() in ("true", "yes", "on", "1")
+    source = params.get("src")
+    if kind == "unarchive" and source and "://" in str(source):
+        return False
+    return kind in SENDS and bool(source) and not remote
+
+
+def load(kind: str, params: dict[str, Any], templar: Templar, position: Position | None, file: str) -> Any:
+    """The parameters with `src` replaced by `content`; a list of `Sent` when a directory is copied.
+
+    Raises MissingFileError, InvalidError, Pending.
+    """
+    source = str(params["src"])
+    found = {key: value for key, value in params.items() if key != "src"}
+    if kind == "template":
+        found["content"] = templar.render_file(source, position)
+        return _named(found, source, params)
+    beside = os.path.abspath(file)
+    path = templar.find(source.rstrip("/") or "/", SENDS[kind], beside=beside)
+    if path is None:
+        raise templar.not_found(source, SENDS[kind], position)
+    if os.path.isdir(path):
+        if kind != "copy":
+            raise InvalidError(Diagnostic(f"{kind} needs a file, and {source} is a directory", position=position))
+        return list(_directory(path, source, found))
+    found["content"] = read(path, templar, position)
+    if kind == "copy" and str(params.get("mode", "")) == "preserve":
+        found["mode"] = f"{stat.S_IMODE(os.stat(path).st_mode):04o}"
+    return _named(found, source, params)
+
+
+def read(path: str, templar: Templar, position: Position | None) -> bytes | Secret:
+    """A file's bytes; one that is encrypted with ansible-vault is opened and is a secret."""
+    try:
+        with open(path, "rb") as handle:
+            data = handle.read()
+    except OSError as error:
+        raise InvalidError(Diagnostic(f"cannot read {path}: {error.strerror}", position=position)) from None
+    if data.startswith(b"$ANSIBLE_VAULT;") and is_vault(data.decode("ascii", "replace")):
+        opened = templar.keys(position).decrypt(data.decode("ascii", "replace"), Position(path))
+        return Secret(opened.decode("utf-8", "surrogateescape"), os.path.basename(path))
+    return data
+
+
+def _named(found: dict[str, Any], source: str, params: dict[str, Any]) -> dict[str, Any]:
+    dest = str(params.get("dest", params.get("path", "")))
+    if dest.endswith("/"):
+        key = "dest" if "dest" in params else "path"
+        name = os.path.basename(source).removesuffix(".j2") if source.endswith(".j2") else os.path.basename(source)
+        found[key] = dest + name
+    return found
+
+
+def _directory(path: str, source: str, params: dict[str, Any]) -> Iterator[Sent]:
+    """`src: dir/` copies what is inside, `src: dir` the directory itself, as rsync has it."""
+    base = "" if source.endswith("/") else os.path.basename(path)
+    dest_key = "dest" if "dest" in params else "path"
+    dest = str(params[dest_key]).rstrip("/")
+    plain = {key: value for key, value in params.items() if key not in ("directory_mode", dest_key)}
+    owners: dict[str, Any] = {key: params[key] for key in ("owner", "group") if key in params}
+    for top, folders, files in os.walk(path):
+        folders.sort()
+        below = os.path.normpath(os.path.join(base, os.path.relpath(top, path)))
+        below = "" if below == "." else below
+        mode: dict[str, Any] = {"mode": params["directory_mode"]} if params.get("directory_mode") else {}
+        yield Sent(below, True, {"path": os.path.join(dest, below).rstrip("/"), "state": "directory", **owners, **mode})
+        for name in sorted(files):
+            full = os.path.join(top, name)
+            with open(full, "rb") as handle:
+                data = handle.read()
+            own = dict(plain)
+            if str(own.get("mode", "")) == "preserve":
+                own["mode"] = f"{stat.S_IMODE(os.stat(full).st_mode):04o}"
+            yield Sent(os.path.join(below, name), False,
+                       {**own, dest_key: os.path.join(dest, below, name), "content": data})

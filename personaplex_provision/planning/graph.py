@@ -91,13 +91,13 @@ def build(tasks: Iterable[Task], resources: Mapping[str, Resource]) -> Graph:
 def ancestors(graph: Graph, names: Iterable[str], position: Position | None = None) -> list[str]:
     """Addresses of the named tasks, of all they need, and of the handlers they notify, in the order of the list.
 
-    A name is a task's name, its address, or `role : name`. Order alone is no need: tasks that merely stand earlier in
+    A name is a task's name, its address, `role : name`, or that of a role. Order alone is no need: tasks that merely stand earlier in
     the list are left out. Raises UsageError with a suggestion for a name that no task has.
     """
     open_, unknown = [], []
     known: dict[str, list[str]] = {}
     for address, task in graph.tasks.items():
-        for name in {address, task.name, f"{task.role} : {task.name}" if task.role else ""} - {""}:
+        for name in {address, task.name, task.role, f"{task.role} : {task.name}" if task.role else ""} - {""}:
             known.setdefault(name, []).append(address)
     for name in names:
         open_ += known.get(name, [])

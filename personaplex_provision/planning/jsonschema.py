@@ -22,12 +22,14 @@ from personaplex_provision.planning.validator import parameters
 Schema = dict[str, Any]
 
 _ELSEWHERE = {
-    "ansible.posix": "acl at authorized_key firewalld mount seboolean selinux sysctl synchronize".split(),
-    "community.general": "alternatives archive dconf filesystem flatpak git_config htpasswd ini_file locale_gen lvg lvol "
-                         "make modprobe npm parted pam_limits pipx snap timezone ufw xattr xml".split(),
-    "community.crypto": "openssl_privatekey openssl_csr x509_certificate openssh_keypair".split(),
+    kind: collection for collection, kinds in (
+        ("ansible.posix", "acl at authorized_key firewalld mount seboolean selinux sysctl synchronize"),
+        ("community.general", "alternatives archive dconf filesystem flatpak git_config htpasswd ini_file locale_gen"),
+        ("community.general", "lvg lvol make modprobe npm parted pam_limits pipx snap timezone ufw xattr xml"),
+        ("community.crypto", "openssl_privatekey openssl_csr x509_certificate openssh_keypair"),
+    ) for kind in kinds.split()
 }
-"Kinds that other collections than ansible.builtin spell out."
+"The collection of a kind that is not in ansible.builtin."
 
 
 def playbook_schema(library: Mapping[str, str] | None = None) -> Schema:
@@ -167,8 +169,7 @@ def _any_of(*found: Schema) -> Schema:
 
 def _full(kind: str) -> str:
     """The name with its collection."""
-    collection = next((one for one, names in _ELSEWHERE.items() if kind in names), "ansible.builtin")
-    return f"{collection}.{kind}"
+    return f"{_ELSEWHERE.get(kind, 'ansible.builtin')}.{kind}"
 
 
 def _both(kind: str, schema: Schema) -> Schema:

@@ -91,8 +91,8 @@ def build(tasks: Iterable[Task], resources: Mapping[str, Resource]) -> Graph:
 def ancestors(graph: Graph, names: Iterable[str], position: Position | None = None) -> list[str]:
     """Addresses of the named tasks, of all they need, and of the handlers they notify, in the order of the list.
 
-    A name is a task's name, its address, `role : name`, or that of a role. Order alone is no need: tasks that merely stand earlier in
-    the list are left out. Raises UsageError with a suggestion for a name that no task has.
+    A name is a task's name, its address, `role : name`, or that of a role. Order alone is no need: tasks that merely
+    stand earlier in the list are left out. Raises UsageError with a suggestion for a name that no task has.
     """
     open_, unknown = [], []
     known: dict[str, list[str]] = {}

@@ -122,15 +122,18 @@ class SystemdService(Resource):
             found.append(Change("masked", now.masked, self.masked))
         if self.enabled is not None and now.enabled is not None and self.enabled != now.enabled:
             found.append(Change("enabled", now.enabled, self.enabled))
-        if self.state in ("restarted", "reloaded") or (self.state == "started" and now.momentary) or (self.state is not None and self.state != now.state):
+        if self.state is not None and (self._momentary(now) or self.state != now.state):
             found.append(Change("state", now.state, self.state))
         return found
 
     def action(self, now: SystemdService, changes: List[Change]) -> str:
-        momentary = self.state in ("restarted", "reloaded") or (self.state == "started" and now.momentary)
-        if changes and (momentary or self.name is None or self.daemon_reexec):
+        if changes and (self._momentary(now) or self.name is None or self.daemon_reexec):
             return "run"
         return "update" if changes else "none"
+
+    def _momentary(self, now: SystemdService) -> bool:
+        """Whether what is asked for is done every time."""
+        return self.state in ("restarted", "reloaded") or (self.state == "started" and now.momentary)
 
     def reversibility(self, now: SystemdService) -> str:
         return "best-effort" if self.state in ("restarted", "reloaded") and now.state == "started" else "exact"

@@ -7,7 +7,8 @@ _WRITE = ["sh", "-c", f"printf '%s' '{_UNIT}' > /etc/systemd/system/nap.service 
 
 CASES = [
     Case(
-        "systemd_service", "started and enabled", {"name": "nap", "state": "started", "enabled": True}, [_WRITE], lab=True,
+        "systemd_service", "started and enabled", {"name": "nap", "state": "started", "enabled": True},
+        [_WRITE], lab=True,
     ),
     Case(
         "systemd_service", "stopped and disabled", {"name": "nap", "state": "stopped", "enabled": False},
@@ -15,7 +16,8 @@ CASES = [
     ),
     Case("systemd", "masked", {"name": "apt-daily.timer", "masked": True, "state": "stopped"}, lab=True),
     Case(
-        "systemd", "unmasked", {"name": "apt-daily.timer", "masked": False}, [["systemctl", "mask", "apt-daily.timer"]], lab=True,
+        "systemd", "unmasked", {"name": "apt-daily.timer", "masked": False},
+        [["systemctl", "mask", "apt-daily.timer"]], lab=True,
     ),
     Case("service", "running already", {"name": "ssh", "state": "started", "enabled": True}, lab=True, changes=False),
     Case("service", "disabled with its alias", {"name": "ssh", "enabled": False}, lab=True),

@@ -16,9 +16,10 @@ from .access import Access
 from .host import LabHost
 from .keeper import Keeper
 from .network import Network
+from .standins import Standins
 from .variables import variables
 
-TOOLS = ("systemd-nspawn", "debootstrap", "nft", "ip", "ssh", "ssh-keygen", "unshare", "nsenter")
+TOOLS = ("systemd-nspawn", "debootstrap", "nft", "ip", "ssh", "ssh-keygen", "nsenter", "git", "gpg", "dpkg-deb")
 
 
 def missing() -> str | None:
@@ -42,6 +43,8 @@ class Lab:
             self.network = Network()
             stack.callback(self.network.close)
             self.access = Access(self.directory)
+            self.standins = Standins((self.network.gateway, "127.0.0.1"), self.directory / "standins")
+            stack.callback(self.standins.close)
             self._stack = stack.pop_all()
         return self
 

@@ -11,7 +11,7 @@ from .commands import CommandFailed, run
 from .mirror import mirror
 from .places import cache, locked
 
-SUITES: dict[str, tuple[int, int]] = {"bullseye": (3, 9), "bookworm": (3, 11), "trixie": (3, 13)}
+SUITES = {"bullseye": "3.9.2", "bookworm": "3.11.2", "trixie": "3.13.5"}
 """The Debian suites that a lab host can be, and the Python that each brings."""
 
 PACKAGES = (

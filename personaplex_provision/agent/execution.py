@@ -45,6 +45,8 @@ class Execution:
 
     def carry_out(self, task: Task) -> Ended:
         """Runs the task to its end, whatever that is, and journals it."""
+        if task.deferred:
+            return self._deferred(task)
         self.journal.write("task_start", task=task.address, name=task.name, kind=task.kind)
         began = time.monotonic()
         ended, extra = self._attempts(task)
@@ -66,8 +68,6 @@ class Execution:
         return ended
 
     def _attempts(self, task: Task) -> tuple[Ended, Message]:
-        if task.deferred:
-            return self._deferred(task)
         if task.external:
             return self._external(task)
         number = 0
@@ -146,14 +146,17 @@ class Execution:
         # An empty image only asks that what was written so far is on the disk before a command runs.
         self.journal.write("image", sync=True, task=task.address, **({"image": image} if image else {}))
 
-    def _deferred(self, task: Task) -> tuple[Ended, Message]:
+    def _deferred(self, task: Task) -> Ended:
+        """A task whose definition is asked for now; what it turns out to be is carried out in order."""
         try:
             reply = self.session.ask({"type": "need", "task": task.address, "planning": False})
         except Disconnected:
-            return Ended("failed"), {"diagnostic": _lost()}
+            reply = {"reason": _lost()["summary"]}
         if "tasks" not in reply:
             summary = reply.get("reason") or task.deferred
-            return Ended("failed", {"failed": True, "msg": summary}), {"diagnostic": {"severity": "error", "summary": summary}}
+            self.journal.write("task_end", task=task.address, name=task.name, kind=task.kind, outcome="failed",
+                               seconds=0, diagnostic={"severity": "error", "summary": summary})
+            return Ended("failed", {"failed": True, "msg": summary}, task.ignore_errors)
         self.session.take_contents(reply.get("contents", {}))
         inner = [Task.from_json(one) for one in reply["tasks"]]
         ends: List[Ended] = []
@@ -167,11 +170,11 @@ class Execution:
                 continue
             ends.append(self.carry_out(one))
             if not ends[-1].fine:
-                return Ended("failed", ends[-1].result), {"inner": len(inner)}
+                return Ended("failed", ends[-1].result)
         outcome = "changed" if any(one.outcome == "changed" for one in ends) else "ok"
         if ends and all(one.outcome == "skipped" for one in ends):
             outcome = "skipped"
-        return Ended(outcome, reply.get("result") or {"changed": outcome == "changed"}), {"inner": len(inner)}
+        return Ended(outcome, {"changed": outcome == "changed"})
 
     def _external(self, task: Task) -> tuple[Ended, Message]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 import types
 from typing import Any, Dict, Type
 
@@ -20,6 +21,7 @@ def find(name: str, library: Dict[str, str] | None = None) -> Type[Resource]:
     """
     if library and name in library:
         module: Any = types.ModuleType(f"provision_library_{name}")
+        sys.modules[module.__name__] = module  # a dataclass looks up its annotations there
         exec(compile(library[name], f"library/{name}.py", "exec"), module.__dict__)
     else:
         try:

@@ -1,0 +1,226 @@
+"""Many hosts side by side: connect, plan, apply play after play and batch after batch, and sum up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from personaplex_provision.errors import InvalidError, ProvisionError, UnreachableError
+from personaplex_provision.language.templates import Templar
+from personaplex_provision.language.tree import Play
+from personaplex_provision.planning.scope import Scope
+from personaplex_provision.runs import batches, records
+from personaplex_provision.runs.conversation import Event
+from personaplex_provision.runs.hostrun import HostRun, Part
+from personaplex_provision.runs.identity import new_run, who
+from personaplex_provision.runs.outcome import worst
+from personaplex_provision.runs.project import Project, becomes
+
+Report = Callable[[Event], None]
+
+
+class Fleet:
+    """All hosts of one command; lives as long as their connections."""
+
+    def __init__(self, project: Project, report: Report, run: str = "") -> None:
+        assert project.playbook is not None
+        self.project = project
+        self.playbook = project.playbook
+        self.run = run or new_run()
+        self.hosts: dict[str, HostRun] = {}
+        self.errors: list[ProvisionError] = []
+        self.refused = False
+        self._report = report
+        self._lock = threading.Lock()
+        self._stopped = 0
+        self._compiling = threading.Lock()
+        self._parts: dict[tuple[int, str], Part] = {}
+        self.selected = [self.project.hosts(play) for play in self.playbook.plays]
+
+    # telling
+
+    def tell(self, event: Event) -> None:
+        """Adds what every event has and hands it to the reports."""
+        with self._lock:
+            self._report({"schema": 1, "ts": round(time.time(), 3), "run": self.run, **event})
+
+    def summary(self, code: int) -> int:
+        """The last event; returns the exit code."""
+        hosts = {name: host.outcome.as_json() for name, host in self.hosts.items()}
+        self.tell({"type": "summary", "exit": code, "hosts": hosts})
+        return code
+
+    # planning
+
+    def plan(self) -> int:
+        """Connects and plans every play on every host; 0, or what went wrong. Raises InvalidError."""
+        names = list(dict.fromkeys(name for hosts in self.selected for name in hosts))
+        if not names:
+            self.tell({"type": "diagnostic", "severity": "warning", "summary": "no host matches: nothing to do"})
+            return 0
+        for name in names:
+            self.hosts[name] = self._host(name)
+        self._each(list(self.hosts.values()), self._connect)
+        for number, play in enumerate(self.playbook.plays):
+            scope = self._scope(play)
+            self._each(self._alive(self.selected[number]), lambda host, n=number, p=play, s=scope: self._plan(host, n, p, s))
+        self._raise_invalid()
+        for host in self.hosts.values():
+            self._host_end(host, "plan")
+        return self._code()
+
+    def _host(self, name: str) -> HostRun:
+        variables = self.project.variables(name).as_dict()
+        plays = [play for play, hosts in zip(self.playbook.plays, self.selected, strict=True) if name in hosts]
+        become = any(becomes(play, self.project.options, variables) for play in plays)
+        connection = self.project.connection(name, become)
+        for play in plays:
+            if play.keywords.get("remote_user") and not connection.user:
+                connection.user = str(play.keywords["remote_user"])
+            if play.keywords.get("port") and connection.port is None:
+                connection.port = int(play.keywords["port"])
+            if play.keywords.get("connection") and "ansible_connection" not in variables:
+                connection.kind = str(play.keywords["connection"])
+        return HostRun(name, connection, self.tell, self.project.options)
+
+    def _connect(self, host: HostRun) -> None:
+        where = host.connection.host or host.name
+        self.tell({"type": "host_start", "host": host.name, "address": where, "connection": host.connection.kind})
+        host.connect()
+
+    def _plan(self, host: HostRun, number: int, play: Play, scope: Scope) -> None:
+        # Compiling is pure computation: one at a time costs nothing, and keeps caches simple.
+        with self._compiling:
+            plays = self.selected[number]
+            batch = next((one for one in batches.split(plays, play) if host.name in one), plays)
+            known = host.context
+            host.context = self.project.context(host.name, play, host.hello, host.connection, batch, plays)
+            if known is not None:
+                host.context.results, host.context.stock = known.results, known.stock
+            part = host.compile(play, scope, number)
+            self._parts[number, host.name] = part
+        host.plan(part)
+
+    def _scope(self, play: Play) -> Scope:
+        return Scope(search_path=(os.path.abspath(play.directory),)).entered(play.keywords)
+
+    # applying
+
+    def apply(self, confirm: Callable[[], bool]) -> int:
+        """Plans, asks, applies. Raises InvalidError, DeclinedError."""
+        code = self.plan()
+        todo = [host for host in self._alive(self.hosts) if host.needs_apply()]
+        if not todo or (code not in (0, 5)):
+            return self.summary(code)
+        if not confirm():
+            from personaplex_provision.errors import DeclinedError
+
+            raise DeclinedError("declined: nothing was changed")
+        records.write(self.run, self.project, self.hosts)
+        for host in todo:
+            host.outcome.pending = host.outcome.unknown = 0
+        self._each(todo, self._begin)
+        for number, play in enumerate(self.playbook.plays):
+            mine = [host for host in self._ready(todo) if host.name in self.selected[number]]
+            self._play(number, play, mine)
+        self._each([host for host in todo if host.began], self._end)
+        for host in self.hosts.values():
+            self._host_end(host, "apply")
+        code = self._code()
+        records.finish(self.run, code)
+        return self.summary(code)
+
+    def _begin(self, host: HostRun) -> None:
+        playbook = os.path.abspath(self.playbook.path)
+        host.begin(self.run, {"who": who(), "purpose": "apply", "playbook": playbook})
+
+    def _play(self, number: int, play: Play, hosts: list[HostRun]) -> None:
+        for batch in batches.split([host.name for host in hosts], play):
+            mine = [host for host in self._ready(hosts) if host.name in batch]
+            if batches.exceeded(play, [host.outcome.exit for host in hosts]):
+                self.tell({"type": "diagnostic", "severity": "error",
+                           "summary": "too many hosts failed: the remaining batches are not touched"})
+                for host in mine:
+                    host.outcome.exit = 4
+                return
+            self._each(mine, lambda host: self._apply(host, number, play, mine))
+
+    def _apply(self, host: HostRun, number: int, play: Play, batch: list[HostRun]) -> None:
+        if not host.apply(self._parts[number, host.name]) and play.keywords.get("any_errors_fatal"):
+            for other in batch:
+                if other is not host and other.began:
+                    with contextlib.suppress(UnreachableError):
+                        other.stop()
+
+    def _end(self, host: HostRun) -> None:
+        policies = {str(part.play.keywords.get("on_failure", "stop")) for part in host.parts}
+        wanted = self.project.options.on_failure or ("rollback" if "rollback" in policies else "stop")
+        host.end(rollback=host.outcome.exit == 4 and wanted == "rollback")
+
+    # ending
+
+    def stop(self, kill: bool = False) -> None:
+        """Has every host finish its running steps and start no more; `kill` ends those too."""
+        self._stopped += 1
+        for host in self.hosts.values():
+            with contextlib.suppress(UnreachableError, AttributeError):
+                host.stop(kill)
+
+    def close(self) -> None:
+        """Hangs up everywhere."""
+        for host in self.hosts.values():
+            with contextlib.suppress(OSError, ProvisionError):
+                host.close()
+
+    def _host_end(self, host: HostRun, phase: str) -> None:
+        found = host.outcome
+        self.tell({"type": "host_end", "host": host.name, "phase": phase, "exit": found.exit, **found.as_json(),
+                   "pending": found.pending, "unknown": found.unknown, "classes": found.classes})
+
+    def _code(self) -> int:
+        return worst(host.outcome.exit for host in self.hosts.values())
+
+    # hosts side by side
+
+    def _alive(self, names: Iterable[str]) -> list[HostRun]:
+        return [self.hosts[name] for name in names if not self.hosts[name].outcome.unreachable]
+
+    def _ready(self, hosts: Iterable[HostRun]) -> Iterator[HostRun]:
+        return (host for host in hosts if host.began and host.outcome.exit == 0)
+
+    def _each(self, hosts: list[HostRun], work: Callable[[HostRun], Any]) -> None:
+        if len(hosts) == 1:
+            self._guarded(hosts[0], work)
+            return
+        if hosts:
+            with ThreadPoolExecutor(min(len(hosts), max(self.project.options.forks, 1))) as pool:
+                list(pool.map(lambda host: self._guarded(host, work), hosts))
+
+    def _guarded(self, host: HostRun, work: Callable[[HostRun], Any]) -> None:
+        """A host's failure is its own; what is wrong with the files concerns everyone."""
+        try:
+            work(host)
+        except InvalidError as error:
+            self.errors.append(error)
+        except ProvisionError as error:
+            host.outcome.exit = error.exit_code
+            host.outcome.unreachable = isinstance(error, UnreachableError)
+            for one in error.diagnostics:
+                self.tell({"type": "diagnostic", "host": host.name, **one.as_json()})
+
+    def _raise_invalid(self) -> None:
+        found = sorted({one for error in self.errors for one in error.diagnostics}, key=str)
+        if found:
+            raise InvalidError(found)
+
+
+def templar_of(project: Project, host: str) -> Templar:
+    """A templar over what the inventory says of a host."""
+    return Templar(project.variables(host).as_dict(), vault=project.keys, search_path=[project.directory])
+
+

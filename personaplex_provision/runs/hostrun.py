@@ -1,0 +1,350 @@
+"""One host in one run: connect, compile, plan, apply, take back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from personaplex_provision.agent.task import Task
+from personaplex_provision.errors import Diagnostic, ProvisionError, UnreachableError
+from personaplex_provision.executors.bootstrap import Agent, start_agent
+from personaplex_provision.executors.connection import Connection
+from personaplex_provision.language.tree import Play
+from personaplex_provision.language.values import Pending
+from personaplex_provision.planning import graph as graphs
+from personaplex_provision.planning.compile import Compiled, compile_play
+from personaplex_provision.planning.context import HostContext, Later
+from personaplex_provision.planning.order import order, random_order
+from personaplex_provision.planning.scope import Scope
+from personaplex_provision.runs.conversation import Conversation, Event
+from personaplex_provision.runs.options import Options
+from personaplex_provision.runs.outcome import HostOutcome
+
+INLINE = 64 * 1024
+"""Contents of at most this many bytes travel with the graph; larger ones are sent when a task needs them."""
+
+
+@dataclass
+class Part:
+    """One play compiled for this host."""
+
+    play: Play
+    compiled: Compiled
+    graph: graphs.Graph
+    ordered: list[str]
+    entries: dict[str, Event] = field(default_factory=dict)
+    baseline: dict[str, Any] = field(default_factory=dict)
+
+    def tasks(self) -> list[Task]:
+        """The tasks in the order in which they are planned and, one by one, would be applied."""
+        return [self.graph.tasks[address] for address in self.ordered]
+
+
+class HostRun:
+    """Lives as long as the connection to one host."""
+
+    def __init__(
+        self, name: str, connection: Connection, tell: Callable[[Event], None], options: Options, facts: bool = True,
+    ) -> None:
+        self.name = name
+        self.connection = connection
+        self.options = options
+        self.outcome = HostOutcome()
+        self.parts: list[Part] = []
+        self.context: HostContext | None = None
+        self.hello: Event = {}
+        self.began = False
+        self._facts = facts
+        self._tell = tell
+        self._agent: Agent | None = None
+        self._sent_secrets: set[str] = set()
+        self._part: Part | None = None
+        self.library: dict[str, str] = {}
+
+    # the connection
+
+    def connect(self) -> Event:
+        """Starts the agent; returns its hello, facts included. Raises UnreachableError."""
+        self._agent = start_agent(self.connection, [{"type": "hello", "facts": self._facts}])
+        self._talk = Conversation(self.name, self._agent.channel, self._event)
+        self._talk.answers = {"need": self._need, "judge": self._judge, "external": self._external, "blob": self._blob}
+        self.hello = self._talk.follow("hello")
+        return self.hello
+
+    def close(self) -> None:
+        """Hangs up."""
+        if self._agent is not None:
+            agent, self._agent = self._agent, None
+            agent.close()
+
+    def stop(self, kill: bool = False) -> None:
+        """Asks the agent to start nothing more; with `kill` also ends what runs."""
+        if self._agent is not None:
+            self._talk.send({"type": "stop", "kill": kill})
+
+    # the plan
+
+    def compile(self, play: Play, scope: Scope, number: int) -> Part:
+        """Compiles a play for this host. Raises InvalidError."""
+        assert self.context is not None
+        known = self.parts[-1].compiled.known if self.parts else ()
+        prefix = f"play {number + 1}: " if number else ""
+        compiled = compile_play(play, self.context, scope, known, prefix)
+        graph = graphs.build(compiled.tasks, compiled.resources)
+        if self.options.targets:
+            chosen = graphs.ancestors(graph, self.options.targets)
+            graph = graphs.build([graph.tasks[one] for one in chosen], compiled.resources)
+        ordered = order(graph) if self.options.shuffle is None else random_order(graph, self.options.shuffle)
+        part = Part(play, compiled, graph, list(ordered), baseline=dict(self.context.results))
+        self.parts.append(part)
+        for name, path in play.library.items():
+            with open(path, encoding="utf-8") as file:
+                self.library[name] = file.read()
+        return part
+
+    def plan(self, part: Part) -> None:
+        """Plans a compiled play; its entries are in `part.entries` afterwards."""
+        self._part = part
+        self._secrets()
+        self._talk.ask({"type": "plan", **self._load(part)}, "planned")
+
+    def needs_apply(self) -> bool:
+        """Whether a plan found anything to do."""
+        return self.outcome.pending > 0 or self.outcome.unknown > 0
+
+    # the run
+
+    def begin(self, run: str, meta: Event) -> None:
+        """Takes the host's lease and opens the journal. Raises LockedError."""
+        from personaplex_provision.errors import LockedError
+
+        reply = self._talk.ask({
+            "type": "begin", "run": run, "meta": meta, "lock_timeout": self.options.lock_timeout,
+            "fault_at": self.options.fault_at,
+        }, "begun", "locked")
+        if reply["type"] == "locked":
+            raise LockedError(locked(self.name, reply["holder"]))
+        self.began = True
+
+    def apply(self, part: Part) -> bool:
+        """Applies a compiled play; False when something failed."""
+        assert self.context is not None
+        self._part = part
+        self.context.results.clear()
+        self.context.results.update(part.baseline)
+        words = part.play.keywords
+        policy = self.options.on_failure or str(words.get("on_failure", "stop"))
+        reply = self._talk.ask({
+            "type": "apply", **self._load(part), "jobs": self._jobs(), "on_failure": policy,
+            "force_handlers": bool(words.get("force_handlers")),
+        }, "applied")
+        if reply["failed"]:
+            self.outcome.exit = 4
+        if reply["stopped"]:
+            self.outcome.exit = 130
+        return not reply["failed"] and not reply["stopped"]
+
+    def end(self, rollback: bool = False) -> None:
+        """Closes the run; with `rollback` takes back what it did first."""
+        outcome = {0: "ok", 130: "interrupted"}.get(self.outcome.exit, "failed")
+        reply = self._talk.ask({"type": "end", "outcome": outcome, "rollback": rollback}, "ended")
+        self.began = False
+        if rollback:
+            self.outcome.exit = 3 if reply["outcome"] == "rolled back" else 9
+
+    def rollback(self, message: Event) -> Event:
+        """Takes runs back, or says what that would do; returns `rolled_back` or `moved`. Raises LockedError."""
+        from personaplex_provision.errors import LockedError
+
+        reply = self._talk.ask({"type": "rollback", **message}, "rolled_back", "moved", "locked")
+        if reply["type"] == "locked":
+            raise LockedError(locked(self.name, reply["holder"]))
+        return reply
+
+    def runs(self, only: str = "") -> list[Event]:
+        """The runs recorded on the host, oldest first."""
+        found: list[Event] = self._talk.ask({"type": "runs", "run": only}, "runs")["runs"]
+        return found
+
+    # what the agent asks
+
+    def _need(self, message: Event) -> Event:
+        assert self._part is not None
+        compiled, address = self._part.compiled, message["task"]
+        try:
+            made = compiled.again[address]()
+        except Pending as pending:
+            return {"reason": pending.unknown.why or f"known after {pending.unknown.address.rstrip('!')}"}
+        except ProvisionError as error:
+            if not message["planning"]:
+                return {"reason": "; ".join(one.summary for one in error.diagnostics)}
+            raise
+        compiled.judges.update(made.judges)
+        compiled.again.update(made.again)
+        compiled.loops.update(made.loops)
+        compiled.external.update(made.external)
+        origin = self._part.graph.tasks.get(address)
+        for task in made.tasks:
+            self._names[task.address] = task
+            if origin is not None:
+                task.register = task.register or origin.register
+                task.notify = task.notify or origin.notify
+                task.handler = origin.handler
+        self._secrets()
+        return {"tasks": [one.to_json() for one in made.tasks], "contents": self._contents(made.tasks)}
+
+    def _judge(self, message: Event) -> Event:
+        assert self._part is not None
+        judge = self._part.compiled.judges[message["task"]]
+        return judge.verdict(message["result"], int(message["attempt"]))
+
+    def _external(self, message: Event) -> Event:
+        from personaplex_provision.runs.delegate import carry_out
+
+        assert self._part is not None and self.context is not None
+        made = self._part.compiled.external[message["task"]]()
+        answer: Event = carry_out(made, self.context.stock, bool(message["planning"]))
+        return answer
+
+    def _blob(self, message: Event) -> Event:
+        assert self.context is not None
+        data = self.context.stock.blobs.get(message["sha256"])
+        if data is None:
+            return {"refused": "the controller does not have it"}
+        try:
+            self._talk.channel.send_blob(message["sha256"], data)
+        except OSError as error:
+            raise UnreachableError(Diagnostic(f"{self.name}: the connection ended while a content was sent", str(error))) from None
+        return {}
+
+    # events and results
+
+    def _event(self, event: Event) -> None:
+        kind, address = event["type"], event.get("task", "")
+        if kind == "plan_task":
+            self._planned(event, address)
+        elif kind == "task_end":
+            self.outcome.count(event["outcome"])
+            self._register(address, event.get("result"))
+        self._tell({**event, "host": self.name})
+        if kind == "task_end" and event.get("outcome") == "failed" and not event.get("ignored"):
+            self.outcome.exit = self.outcome.exit or 4
+
+    def _planned(self, event: Event, address: str) -> None:
+        assert self._part is not None
+        self._part.entries[address] = event
+        action = event["action"]
+        if action == "unknown":
+            self.outcome.unknown += 1
+        elif action != "none":
+            self.outcome.pending += 1
+            task = self._task(address)
+            if task is not None and task.changed is False:
+                self.outcome.pending -= 1
+                self.outcome.unknown += 1
+        if action not in ("none", "unknown"):
+            name = str(event.get("reversible", "exact"))
+            self.outcome.classes[name] = self.outcome.classes.get(name, 0) + 1
+        task = self._task(address)
+        if task is None or not (task.register or task.judged):
+            return
+        if "result" in event:
+            result = {"changed": False, "failed": False, **event.pop("result")}
+            judge = self._part.compiled.judges.get(address)
+            if judge is not None and event.get("probe"):
+                verdict = judge.verdict(result, 1)
+                result.update(changed=verdict["changed"], failed=verdict["failed"])
+            self._register(address, result)
+        elif event.get("skipped"):
+            self._register(address, {"skipped": True, "changed": False, "failed": False})
+        elif action == "none":
+            self._register(address, {"changed": False, "failed": False})
+        elif action != "unknown":
+            known: Event = {"failed": False, "skipped": False}
+            if not task.judged:
+                known["changed"] = task.changed if task.changed is not None else True
+            self._register(address, Later(known, address))
+
+    def _register(self, address: str, result: Any) -> None:
+        """Keeps a result, and the whole of a loop's once all its items have ended."""
+        if result is None:
+            return
+        assert self.context is not None and self._part is not None
+        results = self.context.results
+        if address not in self._part.compiled.loops:
+            results[address] = _with_lines(result)
+        for join, items in self._part.compiled.loops.items():
+            if address in items and all(one in results for one in items):
+                found = [results[one] for one in items]
+                results[join] = {
+                    "results": found, "changed": any(one.get("changed") is True for one in found), "failed": any(
+                        one.get("failed") is True for one in found), "msg": "All items completed",
+                }
+
+    # what is sent
+
+    def _load(self, part: Part) -> Event:
+        tasks = part.tasks()
+        self._names = {task.address: task for task in tasks}
+        return {"tasks": [one.to_json() for one in tasks], "contents": self._contents(tasks), "library": self.library}
+
+    def _task(self, address: str) -> Task | None:
+        return self._names.get(address)
+
+    def _contents(self, tasks: list[Task]) -> dict[str, str]:
+        assert self.context is not None
+        found = {}
+        for task in tasks:
+            for sha256 in _blobs_in(task.params):
+                data = self.context.stock.blobs.get(sha256, b"")
+                if len(data) <= INLINE and b"\0" not in data:
+                    found[sha256] = data.decode("utf-8", "surrogateescape")
+        return found
+
+    def _secrets(self) -> None:
+        assert self.context is not None and self._agent is not None
+        fresh = {name: value for name, value in self.context.stock.secrets.items() if name not in self._sent_secrets}
+        if fresh:
+            self._sent_secrets.update(fresh)
+            self._agent.channel.send_secrets(fresh)
+
+    def _jobs(self) -> int:
+        if self.options.shuffle is not None:
+            return 1
+        cores = int(self.hello.get("facts", {}).get("ansible_processor_vcpus", 2) or 2)
+        return self.options.jobs or min(max(2 * cores, 4), 16)
+
+
+def locked(host: str, holder: Event) -> Diagnostic:
+    """The diagnostic for a host that another run holds."""
+    since = holder.get("since")
+    who = f"{holder.get('who', 'someone')}, run {holder.get('run', '?')}, process {holder.get('pid', '?')}"
+    return Diagnostic(
+        f"{host}: another run holds this host", f"held by {who}" + (f" since {since}" if since else ""),
+        hint="wait for it with --lock-timeout SECONDS",
+    )
+
+
+def _blobs_in(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        if set(value) == {"$blob"}:
+            return [str(value["$blob"][0])]
+        value = list(value.values())
+    if isinstance(value, list):
+        return [sha256 for item in value for sha256 in _blobs_in(item)]
+    return []
+
+
+def _with_lines(result: Any) -> Any:
+    """stdout_lines and stderr_lines, as Ansible adds them."""
+    if isinstance(result, Later):
+        return result
+    found = dict(result)
+    for name in ("stdout", "stderr"):
+        if isinstance(found.get(name), str):
+            found.setdefault(f"{name}_lines", found[name].splitlines())
+    return found
+
+
+

@@ -1,0 +1,35 @@
+"""What a command was asked to do, as values; the command line fills it, nothing here parses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from personaplex_provision.executors.connection import Link
+
+
+@dataclass
+class Options:
+    """The flags of interface.md that change what a run does."""
+
+    inventory: list[str] = field(default_factory=list)
+    limit: str | None = None
+    tags: frozenset[str] = frozenset({"all"})
+    skip_tags: frozenset[str] = frozenset()
+    targets: list[str] = field(default_factory=list)
+    extra_vars: list[str] = field(default_factory=list)
+    forks: int = 50
+    jobs: int = 0
+    "Tasks at once in a host; 0 lets the host's processors decide."
+    on_failure: str = ""
+    "stop, continue or rollback; empty for what the play says."
+    lock_timeout: float = 0.0
+    link: Link = field(default_factory=Link)
+    vault_ids: list[str] = field(default_factory=list)
+    vault_password_files: list[str] = field(default_factory=list)
+    ask_vault_password: bool = False
+    force: bool = False
+    roles_path: list[str] = field(default_factory=list)
+    shuffle: int | None = None
+    "Seed of a random legal order of every host's graph, one task at a time; for proving the edges."
+    fault_at: int = 0
+    "The N-th journal or file-system operation of the agent is its last; for proving recovery."

@@ -1,0 +1,205 @@
+"""The files a run is made of: inventory, extra variables, vault, playbook; and what each host sees of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from personaplex_provision.errors import Findings, Position, ProvisionError
+from personaplex_provision.executors.connection import Connection, connection_of
+from personaplex_provision.language.inventory import Inventory, load_inventory
+from personaplex_provision.language.playbook import load_playbook, nodes_of, roles_of
+from personaplex_provision.language.source import Mapping as Positioned
+from personaplex_provision.language.templates import Templar
+from personaplex_provision.language.tree import Play, Playbook, Written
+from personaplex_provision.language.variables import Layer, Level, Variables, parse_extra_vars
+from personaplex_provision.language.vars_file import load_vars_file
+from personaplex_provision.language.vault import VaultKeys
+from personaplex_provision.language.vault_sources import load_keys
+from personaplex_provision.planning.context import HostContext, Reading
+from personaplex_provision.planning.kinds import kind_names
+from personaplex_provision.runs.options import Options
+
+
+@dataclass
+class Project:
+    """What was read for one command."""
+
+    options: Options
+    inventory: Inventory
+    extra: list[Layer]
+    keys: VaultKeys
+    playbook: Playbook | None = None
+    prompts: Mapping[str, Any] = field(default_factory=dict)
+
+    def open_text(self, text: str, position: Position) -> str:
+        """Opens a file that is encrypted whole."""
+        return self.keys.decrypt(text, position).decode("utf-8")
+
+    @property
+    def directory(self) -> str:
+        """Where the playbook is; the working directory without one."""
+        return os.path.abspath(self.playbook.directory) if self.playbook else os.getcwd()
+
+    def static_vars(self) -> dict[str, Any]:
+        """Extra variables: what names of imports may use."""
+        return dict(Variables(self.extra).as_dict())
+
+    def hosts(self, play: Play) -> list[str]:
+        """Hosts of a play after `--limit`, in order."""
+        templar = Templar(self.static_vars(), vault=self.keys)
+        pattern = templar.render(play.hosts, play.position)
+        position = getattr(play.hosts, "position", play.position)
+        return self.inventory.select(pattern, position, self.options.limit)
+
+    def variables(self, host: str) -> Variables:
+        """What the inventory and `-e` say of a host, before facts and the play."""
+        return Variables([*self.inventory.layers(host, self.directory), *self.extra])
+
+    def magic(self, host: str, batch: list[str], plays: list[str]) -> dict[str, Any]:
+        """The engine's own variables."""
+        directory = self.directory
+        return {
+            **self.inventory.magic(host), "playbook_dir": directory, "hostvars": self.hostvars(),
+            "ansible_play_hosts": plays, "ansible_play_hosts_all": plays, "ansible_play_batch": batch,
+            "play_hosts": plays, "ansible_check_mode": False, "ansible_version": {"full": "2.21.0", "major": 2, "minor": 21},
+            "ansible_run_tags": sorted(self.options.tags), "ansible_skip_tags": sorted(self.options.skip_tags),
+            "ansible_forks": self.options.forks,
+        }
+
+    def hostvars(self) -> dict[str, Any]:
+        """Every host's inventory variables, by host; built once."""
+        if not hasattr(self, "_hostvars"):
+            self._hostvars = {
+                name: {**self.variables(name).as_dict(), **self.inventory.magic(name)}
+                for name in (self.inventory.hosts if len(self.inventory.hosts) <= 500 else ())
+            }
+        return self._hostvars
+
+    def connection(self, host: str, become: bool) -> Connection:
+        """How to reach a host; `become` when the play needs root anywhere."""
+        variables = self.variables(host)
+        templar = Templar(variables.as_dict(), vault=self.keys, search_path=[self.directory])
+        wanted = {
+            name: templar.render(value, getattr(value, "position", None))
+            for name, value in variables.as_dict().items()
+            if name.startswith(("ansible_", "wsl_"))
+        }
+        found = connection_of(host, wanted, self.options.link)
+        if become or found.become:
+            # One agent a host: it is root, and a task that becomes someone else does so inside it.
+            found.become, found.become_user = True, "root"
+        return found
+
+    def context(self, host: str, play: Play, hello: dict[str, Any], connection: Connection, batch: list[str],
+                plays: list[str]) -> HostContext:
+        """What compiling a play for a host needs."""
+        facts = hello.get("facts", {})
+        base = self.variables(host)
+        magic = self.magic(host, batch, plays)
+        magic["ansible_facts"] = {name.removeprefix("ansible_"): value for name, value in facts.items()}
+        layers = [Layer(Level.FACTS, facts, "facts")] if facts else []
+        if play.vars:
+            layers.append(Layer(Level.PLAY_VARS, play.vars, "vars of the play"))
+        if self.prompts:
+            layers.append(Layer(Level.PLAY_VARS_PROMPT, self.prompts, "vars_prompt"))
+        for role in roles_of(play):
+            layers.append(Layer(Level.ROLE_DEFAULT, role.defaults, f"defaults of role {role.name}"))
+        base = base.extended(*layers)
+        for path, position in self._vars_files(play, base, magic):
+            base = base.extended(Layer(Level.PLAY_VARS_FILES, load_vars_file(path, self.open_text, position), path))
+        root = facts.get("ansible_effective_user_id", os.geteuid() if connection.kind == "local" else -1) == 0
+        return HostContext(
+            host, base, magic, batch, login=str(facts.get("ansible_login_user", "")) if root else "", root=root,
+            become=connection.become and _default_become(play, self, host), tags=self.options.tags,
+            skip_tags=self.options.skip_tags, vault=self.keys,
+            reading=Reading(kind_names(), self.options.roles_path, self.static_vars(), self.open_text),
+        )
+
+    def _vars_files(self, play: Play, base: Variables, magic: dict[str, Any]) -> Iterable[tuple[str, Position | None]]:
+        templar = Templar({**base.as_dict(), **magic}, search_path=[play.directory], vault=self.keys)
+        for entry in play.vars_files:
+            choices = entry if isinstance(entry, list) else [entry]
+            names = [str(templar.render(one, getattr(one, "position", None))) for one in choices]
+            paths = [os.path.join(play.directory, os.path.expanduser(one)) for one in names]
+            position = getattr(choices[0], "position", None) if choices else None
+            found = next((one for one in paths if os.path.exists(one)), paths[0] if len(paths) == 1 else None)
+            if found is not None:
+                yield found, position
+
+
+def open_project(options: Options, playbook: str | None = None, ask: Any = None) -> Project:
+    """Reads everything a command needs; all that is wrong in the files is raised at once."""
+    prompts = {} if ask is None else {"prompt": ask}
+    keys = load_keys(options.vault_ids, options.vault_password_files, options.ask_vault_password, **prompts)
+
+    def open_text(text: str, position: Position) -> str:
+        return keys.decrypt(text, position).decode("utf-8")
+
+    extra = parse_extra_vars(options.extra_vars, open_text)
+    inventory = load_inventory(options.inventory, open_text)
+    project = Project(options, inventory, extra, keys)
+    if playbook is not None:
+        project.playbook = load_playbook(
+            playbook, kinds=kind_names(), roles_path=options.roles_path, static_vars=project.static_vars(),
+            open_text=open_text,
+        )
+        check(project.playbook)
+    return project
+
+
+def check(playbook: Playbook) -> None:
+    """Checks the parameters of every task as far as they can be read without a host. Raises InvalidError."""
+    from personaplex_provision.planning import schema
+
+    findings = Findings()
+    for play in playbook.plays:
+        for node in nodes_of(play):
+            if not isinstance(node, Written) or node.kind in ("meta", "include_vars", "set_fact", "assert", "debug"):
+                continue
+            params: Any = node.params
+            if isinstance(params, Positioned) and node.kind in ("copy", "template", "script", "unarchive"):
+                written = params
+                params = Positioned(written, position=written.position)
+                params.key_positions, params.value_positions = written.key_positions, written.value_positions
+                source = params.pop("src", None)
+                if source is not None and "content" not in params:
+                    params["content"] = "{{ source }}"
+            if not isinstance(params, Positioned):
+                continue
+            try:
+                schema.check_static(node.kind, params, params, node.kind_position, library=play.library)
+            except ProvisionError as error:
+                findings.take(error)
+    findings.raise_if_any()
+
+
+def becomes(play: Play, options: Options, variables: Mapping[str, Any]) -> bool:
+    """Whether any task of the play may need root."""
+    if options.link.become or _yes(variables.get("ansible_become")) or _yes(play.keywords.get("become")):
+        return True
+    nodes = [*nodes_of(play), *(one for one in _handlers(play))]
+    return any(_yes(node.keywords.get("become")) for node in nodes)
+
+
+def _handlers(play: Play) -> list[Written]:
+    from personaplex_provision.language.playbook import handlers_of
+
+    return handlers_of(play)
+
+
+def _default_become(play: Play, project: Project, host: str) -> bool:
+    value = play.keywords.get("become")
+    if value is not None:
+        return _yes(value)
+    return project.options.link.become or _yes(project.variables(host).as_dict().get("ansible_become"))
+
+
+def _yes(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "false", "no", "off", "0", "n")
+    return bool(value)
+
+

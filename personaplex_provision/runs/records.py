@@ -1,0 +1,72 @@
+"""What the controller remembers of its runs: which playbook, which hosts, how they were reached. Never a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from personaplex_provision.runs.hostrun import HostRun
+from personaplex_provision.runs.project import Project
+
+
+def folder() -> str:
+    """`$XDG_STATE_HOME/provision/runs`."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "provision", "runs")
+
+
+def write(run: str, project: Project, hosts: dict[str, HostRun]) -> None:
+    """Records a run that is about to change something."""
+    options = project.options
+    record = {
+        "run": run,
+        "playbook": os.path.abspath(project.playbook.path) if project.playbook else "",
+        "directory": os.getcwd(),
+        "inventory": [os.path.abspath(one) if os.path.exists(one) else one for one in options.inventory],
+        "limit": options.limit,
+        "tags": sorted(options.tags),
+        "skip_tags": sorted(options.skip_tags),
+        "hosts": sorted(hosts),
+        "arguments": sys.argv[1:] if not options.extra_vars else [],
+        "become": {name: host.connection.become for name, host in hosts.items()},
+        "exit": None,
+    }
+    _store(run, record)
+
+
+def finish(run: str, code: int) -> None:
+    """Adds how the run ended."""
+    record = read(run)
+    if record:
+        _store(run, {**record, "exit": code})
+
+
+def read(run: str) -> dict[str, Any]:
+    """The record of a run, empty when there is none."""
+    try:
+        with open(os.path.join(folder(), f"{run}.json"), encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def latest(beginning: str = "") -> dict[str, Any]:
+    """The newest record whose id begins so."""
+    try:
+        names = sorted(one.removesuffix(".json") for one in os.listdir(folder()) if one.endswith(".json"))
+    except OSError:
+        return {}
+    found = [one for one in names if one.startswith(beginning)]
+    return read(found[-1]) if found else {}
+
+
+def _store(run: str, record: dict[str, Any]) -> None:
+    os.makedirs(folder(), mode=0o700, exist_ok=True)
+    path = os.path.join(folder(), f"{run}.json")
+    beside = f"{path}.new"
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(record, file)
+    os.replace(beside, path)

@@ -180,12 +180,13 @@ def _keys(args: argparse.Namespace, confirm: bool = False) -> VaultKeys:
 
 def _sealing(keys: VaultKeys, wanted: str | None) -> tuple[str, Secret]:
     """The label and password to seal with. Raises UsageError when it is not clear which."""
-    found = {label: password for label, password in reversed(keys.passwords)}
+    found = dict(reversed(keys.passwords))
     if wanted is None and len(found) > 1:
         hint = f"add --encrypt-vault-id with one of: {', '.join(found)}"
         raise UsageError(Diagnostic("there are several vault passwords to seal with", hint=hint))
     if wanted is not None and wanted not in found:
-        raise UsageError(Diagnostic(f'there is no password of the vault id "{wanted}"', f"there are: {', '.join(found)}"))
+        have = f"there are: {', '.join(found)}"
+        raise UsageError(Diagnostic(f'there is no password of the vault id "{wanted}"', have))
     label = wanted or next(iter(found))
     return label, found[label]
 

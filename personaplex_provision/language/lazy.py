@@ -155,6 +155,9 @@ class Boxed:
     def __iter__(self) -> Iterator[str]:
         return iter(self.open())
 
+    def __getitem__(self, index: Any) -> str:
+        return self.open()[index]
+
     def __contains__(self, other: Any) -> bool:
         return opened(other) in self.open()
 

@@ -226,8 +226,8 @@ class Templar:
                 value = chunks[0]
                 if parent is not None and isinstance(value, (LazyDict, LazyList)) and not frame.touched:
                     return value
-                if bare:
-                    return lazy.opened(value)
+                if bare and isinstance(value, bool):
+                    return value
                 return lazy.leave(value, frame)
             joined = _as_text(chunks, frame) if chunks else None
             return lazy.leave(joined, frame)
@@ -303,11 +303,8 @@ class Templar:
     def _boolean(self, value: Any, text: str, position: Position | None) -> bool:
         if isinstance(value, bool):
             return value
-        if isinstance(value, (Secret, lazy.Boxed)):
-            shown, kind = f"(secret {getattr(value, 'name', '')})".replace(" )", ")"), "a secret text"
-        else:
-            shown, kind = repr(value), _KINDS.get(type(value).__name__, type(value).__name__)
-        if isinstance(value, (str, Secret, lazy.Boxed)):
+        shown, kind = repr(value), _KINDS.get(type(value).__name__, type(value).__name__)
+        if isinstance(value, (str, Secret)):
             hint = f"write `({text}) | length > 0` for text that is not empty, or `({text}) | bool` for yes and no"
         elif isinstance(value, (Mapping, list)):
             hint = f"write `({text}) | length > 0`"
@@ -324,7 +321,7 @@ class Templar:
 
 
 _KINDS = {"str": "text", "Text": "text", "Unsafe": "text", "int": "a number", "Int": "a number", "float": "a number",
-          "Float": "a number", "list": "a list", "dict": "a mapping", "NoneType": "nothing"}
+          "Float": "a number", "Secret": "a secret text", "list": "a list", "dict": "a mapping", "NoneType": "nothing"}
 _OPTIONS = ("block_start_string", "block_end_string", "variable_start_string", "variable_end_string",
             "comment_start_string", "comment_end_string", "line_statement_prefix", "line_comment_prefix",
             "trim_blocks", "lstrip_blocks", "newline_sequence", "keep_trailing_newline")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from personaplex_provision.errors import InvalidError, ProvisionError, UnreachableError
@@ -68,7 +69,7 @@ class Fleet:
         self._each(list(self.hosts.values()), self._connect)
         for number, play in enumerate(self.playbook.plays):
             scope = self._scope(play)
-            self._each(self._alive(self.selected[number]), lambda host, n=number, p=play, s=scope: self._plan(host, n, p, s))
+            self._each(self._alive(self.selected[number]), partial(self._plan, number=number, play=play, scope=scope))
         self._raise_invalid()
         for host in self.hosts.values():
             self._host_end(host, "plan")
@@ -148,7 +149,7 @@ class Fleet:
                 for host in mine:
                     host.outcome.exit = 4
                 return
-            self._each(mine, lambda host: self._apply(host, number, play, mine))
+            self._each(mine, partial(self._apply, number=number, play=play, batch=mine))
 
     def _apply(self, host: HostRun, number: int, play: Play, batch: list[HostRun]) -> None:
         if not host.apply(self._parts[number, host.name]) and play.keywords.get("any_errors_fatal"):

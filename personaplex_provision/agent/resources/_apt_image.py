@@ -1,0 +1,173 @@
+"""The way back from a package transaction: what was there before, kept in the state directory.
+
+An image has the installed versions with their marks, the .deb of each version that goes, a survey of the file system
+and the content of small files that no package can bring back; after the transaction, what it made and changed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import stat
+import tarfile
+from typing import Any, Dict, List, Set
+
+from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.resources._apt_command import ENVIRONMENT
+from personaplex_provision.agent.resources._apt_transaction import Step
+from personaplex_provision.agent.resources._survey import Survey, owned_paths, survey
+
+_STATUS = "/var/lib/dpkg/status"
+_MARKS = "/var/lib/apt/extended_states"
+_ARCHIVES = "/var/cache/apt/archives"
+_LIMITS = (("/etc/", 4 << 20), ("/usr/local/", 0), ("/usr/", 4 << 20), ("/var/lib/", 1 << 18), ("/var/spool/", 1 << 16))
+_TOTAL = 256 << 20
+
+
+def image_name(host: Host) -> str:
+    """A name for the packages as they are now."""
+    digest = hashlib.sha256()
+    for path in (_STATUS, _MARKS):
+        try:
+            digest.update(host.read(path))
+        except OSError:
+            digest.update(b"none")
+    return digest.hexdigest()[:24]
+
+
+class AptImage:
+    """The image of that name in the state directory."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self.host = host
+        self.folder = host.store.path("apt", "images", name)
+
+    def exists(self) -> bool:
+        """Whether the image was finished; without it nothing was changed."""
+        return os.path.exists(self._path("before.json.gz"))
+
+    def keep(self, steps: List[Step]) -> List[str]:
+        """Takes the image; returns the packages whose present version could not be kept as a .deb."""
+        host = self.host
+        host.store.directory("apt", "images", os.path.basename(self.folder), "debs")
+        going = [(name, before) for name, before, after in steps if before and before != after]
+        lost = [name for name, version in going if not self._keep_deb(name, version)]
+        found = survey([host.store.root])
+        self._keep_files(found)
+        if os.path.exists(self._path("after.json.gz")):
+            os.unlink(self._path("after.json.gz"))
+        self._write("before", {"packages": states(host), "auto": automatic(host), "survey": found})
+        return lost
+
+    def finish(self) -> None:
+        """Notes what the transaction made and changed. Without this note everything new is held to be its work."""
+        before: Survey = self.before()["survey"]
+        found = survey([self.host.store.root])
+        made = [path for path in found if path not in before]
+        changed = [path for path, look in before.items() if found.get(path) != look]
+        self.host.changed()
+        note = {"made": made, "changed": changed, "packages": states(self.host), "auto": automatic(self.host)}
+        self._write("after", note)
+
+    def before(self) -> Dict[str, Any]:
+        """`packages` (name: [version, status]), `auto` and `survey` of before."""
+        return self._read("before")
+
+    def after(self) -> Dict[str, Any]:
+        """`made`, `changed`, `packages` and `auto` of after; asked of the host now when the transaction was cut off."""
+        if not os.path.exists(self._path("after.json.gz")):
+            self.finish()
+        return self._read("after")
+
+    def debs(self) -> Dict[str, str]:
+        """The kept .deb files by `name_version`."""
+        folder = self._path("debs")
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return {"_".join(name.split("_")[:2]).replace("%3a", ":"): os.path.join(folder, name) for name in names}
+
+    def file(self, path: str) -> bytes | None:
+        """The kept content of a file, or None."""
+        try:
+            with tarfile.open(self._path("files.tar")) as archive:
+                member = archive.extractfile(path.lstrip("/"))
+                return member.read() if member else None
+        except (KeyError, OSError):
+            return None
+
+    def _keep_deb(self, name: str, version: str) -> bool:
+        bare = name.split(":")[0]
+        key = f"{bare}_{version}"
+        if key in self.debs():
+            return True
+        prefix = f"{bare}_{version.replace(':', '%3a')}_"
+        folder = self._path("debs")
+        try:
+            near = [one for one in os.listdir(_ARCHIVES) if one.startswith(prefix) and one.endswith(".deb")]
+        except OSError:
+            near = []
+        if near:
+            self.host.run(["cp", "-p", os.path.join(_ARCHIVES, near[0]), folder])
+            return True
+        argv = ["apt-get", "-q", "download", f"{name}={version}"]
+        return self.host.run(argv, env=ENVIRONMENT, chdir=folder, check=False).rc == 0 and key in self.debs()
+
+    def _keep_files(self, found: Survey) -> None:
+        """The content of small files that belong to no package, and of all of /etc."""
+        owned: Set[str] = owned_paths()
+        left = _TOTAL
+        self.host.step()
+        with tarfile.open(f"{self.folder}/files.tar.part", "w") as archive:
+            for path in sorted(found):
+                seen = found[path]
+                if not stat.S_ISREG(int(seen[0])) or int(seen[3]) > _limit(path) or int(seen[3]) > left:
+                    continue
+                if path in owned and not path.startswith("/etc/"):
+                    continue
+                try:
+                    with open(path, "rb") as file:
+                        data = file.read()
+                except OSError:
+                    continue
+                member = tarfile.TarInfo(path.lstrip("/"))
+                member.size = len(data)
+                left -= len(data)
+                archive.addfile(member, io.BytesIO(data))
+        os.replace(f"{self.folder}/files.tar.part", self._path("files.tar"))
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def _write(self, name: str, data: Dict[str, Any]) -> None:
+        path = self._path(f"{name}.json.gz")
+        with open(f"{path}.part", "wb") as file:
+            with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0) as packed:
+                packed.write(json.dumps(data).encode("ascii"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{path}.part", path)
+
+    def _read(self, name: str) -> Dict[str, Any]:
+        with gzip.open(self._path(f"{name}.json.gz")) as file:
+            found: Dict[str, Any] = json.loads(file.read())
+        return found
+
+
+def states(host: Host) -> Dict[str, List[str]]:
+    """Version and status of every package that dpkg has something of."""
+    found = host.machine.packages()
+    return {name: [one.version, one.status] for name, one in found.items() if one.status != "not-installed"}
+
+
+def automatic(host: Host) -> List[str]:
+    """The packages that were only installed because another one needs them."""
+    if host.which("apt-mark") is None:
+        return []
+    return sorted(host.query(["apt-mark", "showauto"]).stdout.split())
+
+
+def _limit(path: str) -> int:
+    """The size in bytes up to which a file's content is kept."""
+    return next((limit for top, limit in _LIMITS if path.startswith(top)), 0)

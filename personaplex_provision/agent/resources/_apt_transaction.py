@@ -1,0 +1,92 @@
+"""What apt-get would do: every package that comes, goes or changes its version, and how much is to be fetched."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import List, Tuple
+
+from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.resources._apt_command import ENVIRONMENT
+from personaplex_provision.agent.resources._debian_version import compare
+
+Step = Tuple[str, str, str]
+"""A package (`name`, or `name:arch` of another architecture), its version before and after; empty for not there."""
+
+_STEP = re.compile(r"^(Inst|Remv|Purg) (\S+)(?: \[([^\]]*)\])?(?: \((\S+) )?", re.MULTILINE)
+_READS = ("/etc/apt", "/var/lib/apt/lists")
+
+
+@dataclass
+class Transaction:
+    """`steps` in the order of their names; `size` in words; `error` when apt-get refused, in its words."""
+
+    steps: List[Step]
+    size: str = ""
+    error: str = ""
+
+
+def simulate(host: Host, argv: List[str]) -> Transaction:
+    """What `apt-get ARGV` would do. Raises Unpredictable while planning when an earlier task changes the sources."""
+    quiet = ["-q", "-o", "Debug::NoLocking=1"]
+    said = host.query(["apt-get", "-s", *quiet, *argv], reads=_READS, env=ENVIRONMENT, timeout=300)
+    if said.rc != 0:
+        return Transaction([], error=refusal(said.stderr or said.stdout))
+    steps = parse(said.stdout)
+    if host.planning:
+        # An earlier task of this plan has some of them done already.
+        steps = [one for one in steps if _version(host, one[0]) != one[2]]
+    if not steps:
+        return Transaction([])
+    uris = host.query(["apt-get", "-y", *quiet, "--print-uris", *argv], reads=_READS, env=ENVIRONMENT, timeout=300)
+    return Transaction(steps, sizes(uris.stdout))
+
+
+def parse(text: str) -> List[Step]:
+    """The steps of `apt-get -s`'s output."""
+    found = {}
+    for verb, name, before, after in _STEP.findall(text):
+        if verb == "Inst":
+            found[name] = (name, before, after)
+        elif name not in found or not found[name][2]:
+            found[name] = (name, before, "")
+    return [found[name] for name in sorted(found)]
+
+
+def sizes(text: str) -> str:
+    """`1.2 MB to download, 3.4 MB more on disk`, from the output of `apt-get --print-uris`."""
+    fetch = sum(int(size) for size in re.findall(r"(?m)^'[^']+' \S+ (\d+) ", text))
+    found = [f"{human(fetch)} to download"] if fetch else []
+    disk = re.search(r"After this operation, (.+?) (of additional disk|disk space will be freed)", text)
+    if disk is None:
+        disk = re.search(r"(?:Space needed|Freed space): ([\d.,]+ \S+)()", text)
+    if disk:
+        freed = "freed" in disk.group(0).lower()
+        found.append(f"{disk.group(1)} {'less' if freed else 'more'} on disk")
+    return ", ".join(found)
+
+
+def human(size: float) -> str:
+    """A size in bytes as people read it, in steps of 1000 as apt's."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def downgrades(steps: List[Step]) -> List[Step]:
+    """The steps after which a package is older than before."""
+    return [one for one in steps if one[1] and one[2] and compare(one[2], one[1]) < 0]
+
+
+def refusal(text: str) -> str:
+    """The reason in apt-get's words: its error lines, with the broken dependencies before them."""
+    broken = re.findall(r"(?m)^ \S+ : (?:Depends|PreDepends|Conflicts|Breaks).*(?:\n {3,}.*)*", text)
+    errors = [line[3:] for line in text.splitlines() if line.startswith("E: ")]
+    return "\n".join([*errors, *(one.strip() for one in broken)]) or text.strip()[-500:]
+
+
+def _version(host: Host, name: str) -> str:
+    found = host.packages().get(name)
+    return found.version if found is not None and found.status == "installed" else ""

@@ -1,0 +1,401 @@
+"""The `apt` kind."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, List, Literal, Tuple
+
+from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.machine import Package
+from personaplex_provision.agent.resource import (
+    Address,
+    Change,
+    Resource,
+    ResourceError,
+    Unpredictable,
+    observed,
+)
+from personaplex_provision.agent.resources import _deb as deb
+from personaplex_provision.agent.resources._apt_command import (
+    LISTS,
+    dpkg_options,
+    run_apt,
+    stale_lists,
+    update_lists,
+)
+from personaplex_provision.agent.resources._apt_image import AptImage, image_name
+from personaplex_provision.agent.resources._apt_rollback import repair, take_back
+from personaplex_provision.agent.resources._apt_transaction import Transaction, downgrades, simulate
+from personaplex_provision.agent.resources._debian_version import compare
+
+EXAMPLE = """
+- name: what the build needs
+  apt:
+    name: [build-essential, git, libopus-dev]
+    update_cache: true
+    cache_valid_time: 3600
+"""
+
+_SPEC = re.compile(r"^([a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?)(?:(>?=)(\S+))?$")
+_LATER = "(version known after apply)"
+
+
+@dataclass
+class Apt(Resource):
+    """Debian packages.
+
+    The plan shows the whole transaction, with what comes along and goes. Rollback is exact when packages were only
+    installed: they are purged, and what their scripts left behind, users, links and files, goes too. Versions that
+    were replaced or removed come back from .deb files kept before; where one cannot be had, the plan says that the
+    step cannot be taken back.
+    """
+
+    kind = "apt"
+    aliases = {
+        "package": "name", "pkg": "name", "update-cache": "update_cache", "install-recommends": "install_recommends",
+        "default-release": "default_release", "allow-downgrade": "allow_downgrade",
+        "allow_downgrades": "allow_downgrade", "allow-downgrades": "allow_downgrade",
+    }
+    exclusive = ("dpkg",)
+    slow = True
+
+    name: list[str] | None = None
+    "Packages, each as `name`, `name=version` (the version may have `*`) or `name>=version`."
+    state: Literal["present", "absent", "latest"] = "present"
+    "`present` leaves an installed version alone, `latest` brings the newest that the lists know."
+    deb: str | None = None
+    "A .deb file on the host, or its address, to install instead of `name`."
+    upgrade: Literal["no", "yes", "safe", "full", "dist"] = "no"
+    "Whether everything is brought up to date: `yes` and `safe` remove nothing, `full` and `dist` may."
+    update_cache: bool = False
+    "Whether the package lists are fetched first when they are older than `cache_valid_time`."
+    cache_valid_time: int = 0
+    "Seconds for which package lists are good enough; at least five minutes."
+    install_recommends: bool | None = None
+    "Whether recommended packages come along; as the host is set up when left out."
+    purge: bool = False
+    "Whether configuration files of removed packages go too."
+    autoremove: bool = False
+    "Whether packages that nothing needs any more are removed; alone, or along with the rest."
+    default_release: str | None = None
+    "Release that packages are taken from (`bookworm-backports`)."
+    allow_downgrade: bool = False
+    "Whether a package may get an older version than it has."
+    allow_change_held_packages: bool = False
+    "Whether packages that are on hold may be changed."
+    allow_unauthenticated: bool = False
+    "Whether packages whose signature cannot be checked may be installed."
+    only_upgrade: bool = False
+    "Whether only packages that are installed already are brought up to date."
+    fail_on_autoremove: bool = False
+    "Whether the task fails instead of removing any package."
+    force_apt_get: bool = False
+    "Accepted for playbooks that use it: it is always apt-get."
+    dpkg_options: str = "force-confdef,force-confold"
+    "Options for dpkg, separated by commas; these two keep configuration files that were edited."
+    lock_timeout: int = 60
+    "Seconds to wait while another program holds the package lock."
+    forbid: list[str] = field(default_factory=list)
+    "Names with `*` that must not be installed by any way: the whole transaction is refused then."
+    lists: str = observed("")
+    "Why the package lists are to be fetched first."
+    missing: dict[str, str] = observed(None)
+    "What is not as wanted: the package and its version now."
+    transaction: list[list[str]] = observed(None)
+    "Every package that changes: name, version before, version after. None when that is not known yet."
+    size: str = observed("")
+    "How much is to be fetched and how the space on the disk changes."
+    reason: str = observed("")
+    "Why the transaction is not known yet."
+    lost: list[str] = observed(None)
+    "Packages whose present version cannot be had again."
+    image: str = observed("")
+    "Name of the image of the packages before."
+
+    def validate(self) -> Iterator[str]:
+        asked = [self.name is not None, self.deb is not None, self.upgrade != "no"]
+        if sum(asked) > 1:
+            yield "name, deb and upgrade cannot go together: make a task of each"
+        if not any(asked) and not self.update_cache and not self.autoremove:
+            yield "nothing is asked for: give name, deb, upgrade, update_cache or autoremove"
+        for spec in self._asked():
+            if spec == "*" and self.state == "latest":
+                continue
+            if re.search(r"[*?\[]", spec.split("=")[0]):
+                yield (
+                    f'"{spec}": what a pattern matches depends on the package lists of the moment, so no plan could be '
+                    "kept: name the packages"
+                )
+            elif not _SPEC.match(spec):
+                yield f'"{spec}" is not a package: write name, name=version or name>=version'
+            elif self.state == "absent" and "=" in spec:
+                yield f'"{spec}": a package is removed by its name alone'
+
+    def observe(self, host: Host) -> Apt:
+        missing = self._missing(host)
+        lists = stale_lists(host, self.update_cache, self.cache_valid_time)
+        if self.state == "absent" and self.name is not None:
+            lists = ""
+        newest = self.state == "latest" or self.upgrade != "no"
+        bare = self.name is None and self.deb is None and self.upgrade == "no" and not self.autoremove
+        if bare:
+            return Apt(lists=lists)
+        if not missing and not newest and not self.autoremove_alone:
+            return Apt(missing={}, transaction=[])
+        found = Apt(lists=lists, missing=missing, image=image_name(host))
+        try:
+            if lists and (newest or missing) and self.deb is None:
+                raise Unpredictable(f"{lists}; they are fetched first")
+            if self.deb is not None and not host.stat(deb.local_path(host, self.deb), follow=True).exists:
+                raise Unpredictable(f"{self.deb} is not there yet")
+            done = simulate(host, self._arguments(host, missing))
+        except Unpredictable as why:
+            if host.planning and not missing:
+                raise
+            found.reason = str(why)
+            return found
+        if done.error:
+            found.reason = done.error
+            return found
+        self._guard(done)
+        found.transaction, found.size = [list(one) for one in done.steps], done.size
+        found.lost = _lost(host, done)
+        if not done.steps:
+            found.missing = {}
+        return found
+
+    def diff(self, now: Apt) -> List[Change]:
+        steps = {one[0]: one for one in now.transaction or []}
+        if now.missing is None:
+            return [Change("package lists", now.lists, "fetched")] if now.lists else []
+        if now.transaction is None:
+            return [
+                Change(name, have or None, None if self.state == "absent" else _pinned(self._asked(), name) or _LATER)
+                for name, have in now.missing.items()
+            ] or [Change("packages", None, f"(known after apply: {now.reason})")]
+        found = []
+        for name in now.missing:
+            step = steps.pop(name, None)
+            if step:
+                found.append(Change(name, step[1] or None, step[2] or None))
+        if steps:
+            along = sorted(steps)
+            shown = ", ".join(along[:6]) + (f" and {len(along) - 6} more" if len(along) > 6 else "")
+            found.append(Change("along with it" if found else "packages", None, shown))
+        return found
+
+    def action(self, now: Apt, changes: List[Change]) -> str:
+        if not changes:
+            return "none"
+        if self.state == "absent" or (now.transaction and not any(one[2] for one in now.transaction)):
+            return "delete"
+        fresh = bool(now.missing) and not any((now.missing or {}).values())
+        return "create" if fresh else "update"
+
+    def preview(self, now: Apt, host: Host) -> Tuple[str, str] | None:
+        if not now.transaction:
+            return None
+        before = "".join(f"{name} {old}\n" for name, old, _ in now.transaction if old)
+        after = "".join(f"{name} {new}\n" for name, _, new in now.transaction if new)
+        return before, after + (f"# {now.size}\n" if now.size else "")
+
+    def reversibility(self, now: Apt) -> str:
+        if now.missing is None:
+            return "exact"
+        if now.lost:
+            return "irreversible"
+        if now.transaction is None:
+            return "best-effort"
+        return "best-effort" if any(one[1] for one in now.transaction) else "exact"
+
+    def converge(self, now: Apt, host: Host) -> None:
+        if self.deb is not None and deb.is_url(self.deb):
+            deb.fetch(host, self.deb)
+        if now.lists:
+            update_lists(host, self.lock_timeout)
+            host.changed()
+        if now.missing is None:
+            return
+        missing = self._missing(host)
+        arguments = self._arguments(host, missing)
+        done = simulate(host, arguments)
+        if done.error:
+            raise ResourceError("apt-get refuses", done.error, self._hint(done.error, now))
+        self._guard(done)
+        if not done.steps:
+            return
+        image = AptImage(host, now.image)
+        lost = image.keep(done.steps)
+        if lost:
+            host.output(f"no .deb of the present version is to be had of: {', '.join(lost)}")
+        argv = ["apt-get", "-y", "-q", "-o", f"DPkg::Lock::Timeout={self.lock_timeout}", *arguments]
+        ended = run_apt(host, argv, self.lock_timeout, len(done.steps))
+        image.finish()
+        if ended.rc != 0:
+            said = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
+            result = {"rc": ended.rc, "stdout": ended.stdout, "stderr": ended.stderr}
+            raise ResourceError(f"apt-get exited with {ended.rc}", "\n".join(said[-20:]), result=result)
+
+    def predict(self, now: Apt, host: Host) -> None:
+        for name, _, version in now.transaction or []:
+            host.declare("package", name, Package(name, version, "installed", "") if version else False)
+        for name in now.missing or {}:
+            if now.transaction is not None:
+                continue
+            version = _pinned(self._asked(), name) or _LATER
+            host.declare("package", name, Package(name, version, "installed", "") if self.state != "absent" else False)
+
+    def restore(self, before: Apt, host: Host) -> None:
+        """The packages, their marks and what their scripts made, by the image; nothing when none was finished."""
+        image = AptImage(host, before.image) if before.image else None
+        if image is not None and image.exists():
+            take_back(host, image, self.lock_timeout)
+
+    def recover(self, before: Apt, host: Host) -> None:
+        if before.image and AptImage(host, before.image).exists():
+            repair(host, self.lock_timeout)
+
+    def provides(self) -> List[Address]:
+        if self.state == "absent":
+            return []
+        return [("package", _name(spec)) for spec in self._asked()]
+
+    def needs(self) -> List[Address]:
+        return [("path", self.deb)] if self.deb and not deb.is_url(self.deb) else []
+
+    def result(self, now: Apt, after: Apt, host: Host) -> Dict[str, Any]:
+        fetched = host.stat(LISTS).mtime // 10**9
+        return {"cache_updated": bool(now.lists), "cache_update_time": fetched, "packages": now.transaction or []}
+
+    @property
+    def autoremove_alone(self) -> bool:
+        """Whether the task is to remove what nothing needs, and no more."""
+        return self.autoremove and self.name is None and self.deb is None and self.upgrade == "no"
+
+    def _asked(self) -> List[str]:
+        return [one.strip() for part in self.name or [] for one in part.split(",") if one.strip()]
+
+    def _missing(self, host: Host) -> Dict[str, str]:
+        """The packages that are not as wanted, with the version they have now."""
+        packages = host.packages()
+        found = {}
+        if self.deb is not None:
+            held = deb.contents(host, self.deb)
+            if held is None:
+                return {self.deb: ""}
+            have = packages.get(held[0])
+            there = have is not None and have.status == "installed"
+            if not there or have is None:
+                return {held[0]: ""}
+            older = compare(have.version, held[1])
+            return {held[0]: have.version} if older < 0 or (older > 0 and self.allow_downgrade) else {}
+        for spec in self._asked():
+            if spec == "*":
+                continue
+            name, sign, version = _parts(spec)
+            one = packages.get(name) or packages.get(name.split(":")[0] if name.endswith(":all") else name)
+            there = one is not None and one.status == "installed"
+            if self.state == "absent":
+                if there or (self.purge and one is not None and one.status == "config-files"):
+                    found[name] = one.version if one else ""
+            elif not there or one is None:
+                if not self.only_upgrade:
+                    found[name] = ""
+            elif (sign == ">=" and compare(one.version, version) < 0) or (
+                sign == "=" and not fnmatch.fnmatchcase(one.version, version) and one.version != _LATER
+            ):
+                found[name] = one.version
+        return found
+
+    def _arguments(self, host: Host, missing: Dict[str, str]) -> List[str]:
+        """apt-get's arguments for what is missing."""
+        found = dpkg_options(self.dpkg_options)
+        for wanted, flag in (
+            (self.allow_downgrade, "--allow-downgrades"), (self.only_upgrade, "--only-upgrade"),
+            (self.allow_change_held_packages, "--allow-change-held-packages"), (self.purge, "--purge"),
+            (self.allow_unauthenticated, "--allow-unauthenticated"), (self.autoremove, "--auto-remove"),
+            (self.fail_on_autoremove, "--no-remove"),
+        ):
+            found += [flag] if wanted else []
+        if self.install_recommends is not None:
+            found += ["-o", f"APT::Install-Recommends={'yes' if self.install_recommends else 'no'}"]
+        if self.default_release:
+            found += ["-t", self.default_release]
+        everything = self.state == "latest" and self._asked() == ["*"]
+        if self.upgrade in ("full", "dist"):
+            return [*found, "dist-upgrade"]
+        if self.upgrade in ("yes", "safe") or everything:
+            return [*found, "upgrade", "--with-new-pkgs"]
+        if self.deb is not None:
+            return [*found, "install", deb.local_path(host, self.deb)]
+        if self.autoremove_alone:
+            return [*found, "autoremove"]
+        if self.state == "absent":
+            return [*found, "remove", *missing]
+        specs = [one for one in self._asked() if self.state == "latest" or _name(one) in missing]
+        return [*found, "install", *(_name(one) if ">=" in one else one for one in specs)]
+
+    def _guard(self, done: Transaction) -> None:
+        """Refuses a transaction that would install what is forbidden, or an older version unasked."""
+        for name, _, version in done.steps:
+            for pattern in self.forbid:
+                if version and fnmatch.fnmatchcase(name.split(":")[0], pattern):
+                    raise ResourceError(
+                        f"refused: {name} {version} would be installed, which the task forbids",
+                        f'it matches "{pattern}" in forbid; the transaction has {len(done.steps)} packages',
+                        "ask for a package that does not bring it along",
+                    )
+        older = downgrades(done.steps)
+        if older and not self.allow_downgrade:
+            name, have, want = older[0]
+            raise ResourceError(
+                f"refused: {name} would go back from {have} to {want}",
+                hint="say `allow_downgrade: true` if that is meant",
+            )
+
+    def _hint(self, error: str, now: Apt) -> str:
+        if "Unable to locate" in error or "was not found" in error or "no installation candidate" in error:
+            fetched = time.strftime("%Y-%m-%d %H:%M", time.localtime())
+            if now.lists or self.update_cache:
+                return f"no source has it, as of {fetched}: check the name, or add the repository it is in"
+            return "say `update_cache: true`, check the name, or add the repository it is in"
+        return ""
+
+
+def _parts(spec: str) -> Tuple[str, str, str]:
+    found = _SPEC.match(spec)
+    return (found.group(1), found.group(2) or "", found.group(3) or "") if found else (spec, "", "")
+
+
+def _name(spec: str) -> str:
+    return _parts(spec)[0]
+
+
+def _pinned(specs: List[str], name: str) -> str:
+    """The version asked for of a package, when it is one and no pattern."""
+    for spec in specs:
+        one, sign, version = _parts(spec)
+        if one == name and sign == "=" and "*" not in version:
+            return version
+    return ""
+
+
+def _lost(host: Host, done: Transaction) -> List[str]:
+    """The packages that change or go and whose present version no source and no cache has."""
+    going = [(name, old) for name, old, new in done.steps if old and old != new]
+    if not going:
+        return []
+    said = host.query(["apt-cache", "madison", *(name for name, _ in going)], timeout=120).stdout
+    rows = [[part.strip() for part in line.split("|")] for line in said.splitlines()]
+    offered = {(row[0], row[1]) for row in rows if len(row) > 2 and not row[2].endswith("Sources")}
+    try:
+        cached = {tuple(one.split("_")[:2]) for one in host.list("/var/cache/apt/archives")}
+    except OSError:
+        cached = set()
+    return [
+        name for name, old in going
+        if (name.split(":")[0], old) not in offered and (name.split(":")[0], old.replace(":", "%3a")) not in cached
+    ]

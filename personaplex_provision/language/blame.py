@@ -12,8 +12,9 @@ from jinja2.utils import missing
 
 from personaplex_provision.agent.redact import Redactor
 from personaplex_provision.errors import Diagnostic, Position, suggestion
+from personaplex_provision.language.boxes import Absent, Frame, Missing
 from personaplex_provision.language.engine import engine, error_text
-from personaplex_provision.language.lazy import Absent, Frame, LazyDict, LazyList, Missing
+from personaplex_provision.language.lazy import LazyDict, LazyList
 
 _UNNAMED = re.compile(r"No (filter|test) named '([^']+)'")
 _HINTS = (

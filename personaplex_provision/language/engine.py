@@ -24,7 +24,8 @@ from jinja2.utils import missing
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import ProvisionError
 from personaplex_provision.language import lazy
-from personaplex_provision.language.lazy import CURRENT, Absent, Boxed, Deferred, Frame, LazyDict, LazyList, Missing
+from personaplex_provision.language.boxes import CURRENT, Absent, Boxed, Frame, Missing, as_missing, opened
+from personaplex_provision.language.lazy import Deferred, LazyDict, LazyList
 from personaplex_provision.language.values import Pending
 
 FRAME = "-frame"
@@ -135,12 +136,12 @@ class Engine(SandboxedEnvironment):
     def touch(value: Any) -> Any:
         return value.open() if type(value) is Deferred else value
 
-    opened = staticmethod(lazy.opened)
+    opened = staticmethod(opened)
 
     @staticmethod
     def out(value: Any) -> Any:
         if isinstance(value, Undefined):
-            raise Absent(lazy.as_missing(value))
+            raise Absent(as_missing(value))
         return value
 
     @staticmethod
@@ -156,10 +157,10 @@ class Engine(SandboxedEnvironment):
             return getattr(obj, attribute) if attribute in _LIST_METHODS else self.undefined(obj=obj, name=attribute)
         if isinstance(obj, Undefined):
             return obj
-        return super().getattr(lazy.opened(obj), attribute)
+        return super().getattr(opened(obj), attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        argument = lazy.opened(argument)
+        argument = opened(argument)
         if isinstance(obj, (LazyDict, dict)):
             return self._item(obj, argument)
         if isinstance(obj, (LazyList, list)):
@@ -171,11 +172,11 @@ class Engine(SandboxedEnvironment):
                 return self.undefined(obj=obj, name=argument)
         if isinstance(obj, Undefined):
             return obj
-        return super().getitem(lazy.opened(obj), argument)
+        return super().getitem(opened(obj), argument)
 
     def _item(self, obj: Any, key: Any) -> Any:
         if isinstance(key, Undefined):
-            raise Absent(lazy.as_missing(key))
+            raise Absent(as_missing(key))
         try:
             return obj[key]
         except (KeyError, TypeError):
@@ -194,17 +195,17 @@ class Engine(SandboxedEnvironment):
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        return super().call_binop(context, operator, lazy.plain(lazy.opened(left)), lazy.plain(lazy.opened(right)))
+        return super().call_binop(context, operator, lazy.plain(opened(left)), lazy.plain(opened(right)))
 
     def call_unop(self, context: Any, operator: str, arg: Any) -> Any:
-        return super().call_unop(context, operator, lazy.opened(arg))
+        return super().call_unop(context, operator, opened(arg))
 
     def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> Template:  # noqa: ARG002
         """The file `{% include %}`, `{% import %}` or `{% extends %}` names. Raises TemplateNotFound."""
         if isinstance(name, Template):
             return name
         frame = CURRENT.get()
-        wanted = str(lazy.opened(name))
+        wanted = str(opened(name))
         path = frame.templar.find(wanted, "templates", beside=parent) if frame else None
         if path is None:
             raise TemplateNotFound(wanted)

@@ -7,8 +7,8 @@ from typing import Any
 
 from personaplex_provision.errors import ProvisionError
 from personaplex_provision.language import lazy
+from personaplex_provision.language.boxes import CURRENT, Absent, Boxed, Missing
 from personaplex_provision.language.engine import UseError, boxed, error_text
-from personaplex_provision.language.lazy import CURRENT, Absent, Missing
 from personaplex_provision.language.lookups import STRUCTURAL, run_lookup
 from personaplex_provision.language.values import Pending
 
@@ -28,7 +28,7 @@ def lookup(name: str, *terms: Any, errors: str = "strict", wantlist: bool = Fals
         return None
     if len(found) == 1:
         return found[0]
-    if all(isinstance(one, (str, lazy.Boxed)) for one in found):
+    if all(isinstance(one, (str, Boxed)) for one in found):
         return ",".join([lazy.text(one) for one in found])
     return found
 

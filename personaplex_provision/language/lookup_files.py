@@ -17,9 +17,9 @@ from urllib.request import Request, urlopen
 
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Position
+from personaplex_provision.language.boxes import Frame
 from personaplex_provision.language.filters.hashes import password_hash
 from personaplex_provision.language.filters.shacrypt import ALPHABET
-from personaplex_provision.language.lazy import Frame
 from personaplex_provision.language.vault import is_vault
 
 Options = dict[str, Any]

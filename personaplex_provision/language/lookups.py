@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from personaplex_provision.errors import suggestion
 from personaplex_provision.language import lazy, lookup_files
+from personaplex_provision.language.boxes import CURRENT, Frame
 from personaplex_provision.language.filters.collections import flatten, subelements
-from personaplex_provision.language.lazy import CURRENT, Frame
 
 if TYPE_CHECKING:
     from personaplex_provision.language.templates import Templar

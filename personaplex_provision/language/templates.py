@@ -28,8 +28,9 @@ from personaplex_provision.errors import (
 )
 from personaplex_provision.language import lazy, source
 from personaplex_provision.language.blame import explain, place
+from personaplex_provision.language.boxes import CURRENT, OMIT, Absent, Frame, Missing, Scope
 from personaplex_provision.language.engine import FRAME, engine, file_template, text_template
-from personaplex_provision.language.lazy import CURRENT, OMIT, Absent, Frame, LazyDict, LazyList, Missing, Scope
+from personaplex_provision.language.lazy import LazyDict, LazyList
 from personaplex_provision.language.source import Sealed, position_of, read_text
 from personaplex_provision.language.values import Pending, Unknown
 from personaplex_provision.language.vault import VaultKeys, is_vault

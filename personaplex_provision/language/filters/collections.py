@@ -10,7 +10,8 @@ from jinja2 import pass_environment
 from jinja2.filters import do_unique
 from jinja2.runtime import Undefined
 
-from personaplex_provision.language.lazy import OMIT, Absent, LazyDict, LazyList, as_missing
+from personaplex_provision.language.boxes import OMIT, Absent, as_missing
+from personaplex_provision.language.lazy import LazyDict, LazyList
 from personaplex_provision.language.source import Float, Int, Text
 
 _MERGES = ("replace", "keep", "append", "prepend", "append_rp", "prepend_rp")

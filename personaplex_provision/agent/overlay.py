@@ -17,6 +17,8 @@ from personaplex_provision.agent.values import Blob
 
 _NEW_ID = 4_000_000_000
 """Stands for the uid or gid the system will choose; larger than any real one."""
+_UNKNOWN = Blob("", 0)
+"""Stands for content that is known only once it is there (a download); compared by identity."""
 
 
 class Prediction:
@@ -119,6 +121,8 @@ class PlanningHost(Host):
             raise IsADirectoryError(21, "is a directory", path)
         key = self.realpath(path)
         content = self.prediction.contents.get(key)
+        if content is _UNKNOWN:
+            raise Unpredictable(f"what {path} holds is known after {self.prediction.makers.get(key, 'an earlier task')}")
         if content is None:
             if key in self.prediction.entries and key in self.prediction.makers and not os.path.isfile(key):
                 raise Unpredictable(f"what {path} holds is known after {self.prediction.makers[key]}")
@@ -142,11 +146,11 @@ class PlanningHost(Host):
     def digest(self, path: str) -> Blob:
         key = self.realpath(path)
         content = self.prediction.contents.get(key)
-        if isinstance(content, Blob):
+        if isinstance(content, Blob) and content is not _UNKNOWN:
             return content
         if isinstance(content, bytes):
             return Blob.of(content)
-        if key in self.prediction.entries and not os.path.isfile(key):
+        if content is _UNKNOWN or (key in self.prediction.entries and not os.path.isfile(key)):
             raise Unpredictable(f"what {path} holds is known after {self.prediction.makers.get(key, 'an earlier task')}")
         return super().digest(key)
 
@@ -242,7 +246,7 @@ class PlanningHost(Host):
             gid if gid is not None else (self.identity.gid if fresh else now.gid),
             data.size if isinstance(data, Blob) else len(data) if isinstance(data, bytes) else 0,
         )
-        self._set(path, entry, data if isinstance(data, (bytes, Blob)) else None)
+        self._set(path, entry, data if isinstance(data, (bytes, Blob)) else _UNKNOWN)
 
     def mkdir(self, path: str, mode: int | None = None) -> None:
         at = path.rstrip("/")

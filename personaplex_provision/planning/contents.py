@@ -56,7 +56,7 @@ def load(kind: str, params: dict[str, Any], templar: Templar, position: Position
     found["content"] = read(path, templar, position)
     if kind == "copy" and str(params.get("mode", "")) == "preserve":
         found["mode"] = f"{stat.S_IMODE(os.stat(path).st_mode):04o}"
-    return _named(found, source, params)
+    return found if kind == "unarchive" else _named(found, source, params)
 
 
 def read(path: str, templar: Templar, position: Position | None) -> bytes | Secret:

@@ -158,8 +158,8 @@ class Maker:
         resource = schema.validate(kind, params, at, position, stock=self.context.stock, library=self.library)
         made = Made([task], {task.address: resource})
         task.params = dump(resource)
-        task.exclusive = list(type(resource).exclusive)
-        task.probe = task.probe or type(resource).probe
+        task.exclusive = list(resource.exclusive)
+        task.probe = task.probe or resource.probe
         task.connectivity = task.connectivity or resource.touches_connection()
         task.undo = self._undo(templar)
         if task.judged:

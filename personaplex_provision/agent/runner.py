@@ -28,6 +28,8 @@ class Runner:
         self.force_handlers = force_handlers
         self.ended: Dict[str, Ended] = {}
         self.failed = False
+        self._lost: Set[str] = set()
+        "Joins of block bodies in which a task failed."
         self._busy: Set[str] = set()
         self._waiting: Dict[str, int] = {}
         self._after: Dict[str, List[str]] = {}
@@ -100,7 +102,7 @@ class Runner:
             if task.trigger == "failed" and all(one.fine for one in watched):
                 return Ended("skipped")
         if bad and not task.kind and not task.deferred:
-            lost = any(self.ended[one].outcome == "failed" for one in bad)
+            lost = task.address in self._lost or any(self.ended[one].outcome == "failed" for one in bad)
             return Ended("failed" if lost else "blocked")
         if bad:
             return self._blocked(task, f"{self.tasks[bad[0]].name or bad[0]} did not succeed")
@@ -150,9 +152,9 @@ class Runner:
     def _end(self, address: str, ended: Ended) -> None:
         self.ended[address] = ended
         task = self.tasks[address]
-        if ended.outcome == "failed" and not ended.ignored and task.kind and not task.block:
-            self.failed = True
-        if ended.outcome == "failed" and not ended.ignored and task.deferred and not task.block:
+        if ended.outcome == "failed" and not ended.ignored and task.block:
+            self._lost.add(task.block)
+        elif ended.outcome == "failed" and not ended.ignored and (task.kind or task.deferred):
             self.failed = True
         for one in self._after.get(address, []):
             self._waiting[one] -= 1

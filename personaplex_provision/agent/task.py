@@ -39,7 +39,7 @@ class Task:
     rescued_by: str = ""
     "For the join that ends a block: the join of its rescue, which makes a failure in `trigger_on` good."
     block: str = ""
-    "The join of the innermost block body with a rescue that this task belongs to: its failure does not stop the run."
+    "The join of the innermost block body (one with rescue or always) that this task is in; it answers for failures."
 
     deferred: str = ""
     "Why the task cannot be compiled yet; the agent asks for its definition (`need`) when its turn comes."

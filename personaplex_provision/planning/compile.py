@@ -37,9 +37,11 @@ class Compiled(Made):
     known: tuple[Layer, ...] = ()
 
 
-def compile_play(play: Play, context: HostContext, scope: Scope, known: tuple[Layer, ...] = ()) -> Compiled:
-    """The tasks of `play` on one host. Raises InvalidError with everything that is wrong."""
-    walk = Walk(play, context, known)
+def compile_play(
+    play: Play, context: HostContext, scope: Scope, known: tuple[Layer, ...] = (), prefix: str = "",
+) -> Compiled:
+    """The tasks of `play` on one host; addresses start with `prefix`. Raises InvalidError with everything wrong."""
+    walk = Walk(play, context, known, prefix)
     exits: list[str] = []
     roles = list[Node](play.roles)
     for part in (play.pre_tasks, [*roles, *play.tasks], play.post_tasks):
@@ -238,7 +240,7 @@ class Walk:
             return self.sequence(node.body, inner, entry)
         title = self.unique(f"{self._path(scope)}{node.name or 'block'}")
         body = Task(f"{title} (body)", "", position=str(node.position))
-        inside = replace(inner, block=body.address) if node.rescue else inner
+        inside = replace(inner, block=body.address)
         body.requires = [[one, "in the block"] for one in self.sequence(node.body, inside, entry)]
         self.made.tasks.append(body)
         ends: Edges = [[body.address, "the block"]]

@@ -228,8 +228,6 @@ class HostRun:
             self.outcome.count(event["outcome"])
             self._register(address, event.get("result"))
         self._tell({**event, "host": self.name})
-        if kind == "task_end" and event.get("outcome") == "failed" and not event.get("ignored"):
-            self.outcome.exit = self.outcome.exit or 4
 
     def _planned(self, event: Event, address: str) -> None:
         assert self._part is not None

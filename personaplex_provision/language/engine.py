@@ -180,9 +180,6 @@ class Engine(SandboxedEnvironment):
         try:
             return obj[key]
         except (KeyError, TypeError):
-            # YAML keys are text here, as are JSON's; `ports[80]` means the key "80".
-            if not isinstance(key, str) and str(key) in obj:
-                return obj[str(key)]
             if hasattr(dict, str(key)) and not str(key).startswith("_"):
                 return getattr(obj, str(key))
             return self.undefined(obj=obj, name=key)

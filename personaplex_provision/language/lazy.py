@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from jinja2.runtime import Undefined
 
+from personaplex_provision.agent.redact import SHORTEST
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Position
 from personaplex_provision.language.boxes import OMIT, Absent, Boxed, Frame, Omit, Scope, as_missing, opened
@@ -41,10 +42,15 @@ class LazyDict(MutableMapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         if key in self._cells:
             return self._cells[key]
+        key = self._written(key)
         raw = self._raw[key]
         label = f"{self._label}.{key}" if self._label else str(key)
         value = self._cells[key] = enter(raw, self._templar, self._frame, label, self._inert, self._where(key))
         return value
+
+    def _written(self, key: Any) -> Any:
+        """The key itself; YAML's keys are text here, so `ports[80]` means the key "80"."""
+        return str(key) if isinstance(key, int) and key not in self._raw and str(key) in self._raw else key
 
     def _where(self, key: Any) -> Position | None:
         at = getattr(self._raw, "at", None)
@@ -66,7 +72,7 @@ class LazyDict(MutableMapping[Any, Any]):
         return len(self._raw)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._raw
+        return self._written(key) in self._raw
 
     def __eq__(self, other: object) -> bool:
         return bool(plain(self) == plain(other))
@@ -186,7 +192,7 @@ def enter(
     if isinstance(raw, Scope):
         return LazyDict(raw.templar.variables, raw.templar, frame, label, False)
     if isinstance(raw, Mapping):
-        return LazyDict(raw, templar, frame, label, inert or label == "ansible_facts")
+        return LazyDict(raw, templar, frame, label, inert or label.rpartition(".")[2] == "ansible_facts")
     if isinstance(raw, (list, tuple)):
         return LazyList(raw, templar, frame, label, inert)
     if isinstance(raw, Sealed):
@@ -204,7 +210,7 @@ def plain(value: Any, *, reveal: bool = False) -> Any:
     if isinstance(value, Boxed):
         return value.open() if reveal else value
     if isinstance(value, (dict, LazyDict)):
-        return {key: plain(item, reveal=reveal) for key, item in value.items()}
+        return {opened(key): plain(item, reveal=reveal) for key, item in value.items()}
     if isinstance(value, (list, LazyList)):
         return [plain(item, reveal=reveal) for item in value]
     if isinstance(value, tuple):
@@ -268,6 +274,9 @@ def _native(value: Any) -> Any:
 
 def _sealed(value: Any, frame: Frame) -> Any:
     if isinstance(value, dict):
+        for key in value:
+            if isinstance(key, str) and any(_shows(key, secret.reveal()) for secret in frame.touched.values()):
+                raise TypeError(f"a secret cannot be the key of a mapping: (secret {', '.join(frame.touched)})")
         return {key: _sealed(item, frame) for key, item in value.items()}
     if isinstance(value, list):
         return [_sealed(item, frame) for item in value]
@@ -276,6 +285,11 @@ def _sealed(value: Any, frame: Frame) -> Any:
     if isinstance(value, Text) and (not isinstance(value, Unsafe) or value.position.line):
         return value
     return frame.seal(text(value))
+
+
+def _shows(key: str, value: str) -> bool:
+    # A short value is in half of all words.
+    return key == value or (len(value) >= SHORTEST and value in key)
 
 
 def protected(value: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-from personaplex_provision.errors import suggestion
+from personaplex_provision.errors import Diagnostic, InvalidError, Position, suggestion
 from personaplex_provision.language import lazy, lookup_files
 from personaplex_provision.language.boxes import CURRENT, Frame
 from personaplex_provision.language.filters.collections import flatten, subelements
@@ -26,11 +26,14 @@ Options = dict[str, Any]
 Lookup = Callable[[list[Any], Options, Frame], list[Any]]
 
 
-def lookup(name: str, terms: Any, templar: Templar) -> list[Any]:
-    """What `with_NAME: terms` loops over; `terms` are rendered already. Raises ValueError, ProvisionError, Pending."""
+def lookup(name: str, terms: Any, templar: Templar, position: Position | None = None) -> list[Any]:
+    """What `with_NAME: terms` loops over; `terms` are rendered already. Raises InvalidError, MissingFileError, Pending."""
     frame = CURRENT.get() or Frame(templar, "", "", None, None)
     given = terms if isinstance(terms, (list, tuple)) else [terms]
-    return [lazy.leave(one, frame) for one in run_lookup(name.rpartition(".")[2], list(given), {}, frame)]
+    try:
+        return [lazy.leave(one, frame) for one in run_lookup(name.rpartition(".")[2], list(given), {}, frame)]
+    except (ValueError, TypeError, OSError) as error:
+        raise InvalidError(Diagnostic(f"with_{name} failed: {error}", position=position)) from None
 
 
 def run_lookup(name: str, terms: list[Any], options: Options, frame: Frame) -> list[Any]:

@@ -28,7 +28,7 @@ from personaplex_provision.errors import (
 )
 from personaplex_provision.language import lazy, source
 from personaplex_provision.language.blame import explain, place
-from personaplex_provision.language.boxes import CURRENT, OMIT, Absent, Frame, Missing, Scope
+from personaplex_provision.language.boxes import CURRENT, OMIT, Absent, Boxed, Frame, Missing, Scope, opened
 from personaplex_provision.language.engine import FRAME, engine, file_template, text_template
 from personaplex_provision.language.lazy import LazyDict, LazyList
 from personaplex_provision.language.source import Sealed, position_of, read_text
@@ -223,15 +223,15 @@ class Templar:
             _refuse_cycle(frame, parent)
 
         def finish(chunks: list[Any], frame: Frame) -> Any:
+            value = chunks[0] if len(chunks) == 1 else _as_text(chunks, frame) if chunks else None
+            if text.endswith("\n") and isinstance(value, (str, Boxed)):
+                value = _ended(opened(value), text)
             if len(chunks) == 1:
-                value = chunks[0]
                 if parent is not None and isinstance(value, (LazyDict, LazyList)) and not frame.touched:
                     return value
                 if bare and isinstance(value, bool):
                     return value
-                return lazy.leave(value, frame)
-            joined = _as_text(chunks, frame) if chunks else None
-            return lazy.leave(joined, frame)
+            return lazy.leave(value, frame)
 
         try:
             return self._run(lambda: text_template(text), frame, finish)
@@ -341,6 +341,12 @@ def inert(value: Any) -> Any:
 
 def _as_text(chunks: list[Any], _frame: Frame) -> str:
     return "".join([lazy.text(one) for one in chunks])
+
+
+def _ended(value: str, template: str) -> str:
+    """`value` with as many new lines at its end as the template has, as in Ansible; Jinja itself drops one."""
+    wanted = len(template) - len(template.rstrip("\n"))
+    return value + "\n" * (wanted - (len(value) - len(value.rstrip("\n"))))
 
 
 def _refuse_cycle(frame: Frame, parent: Frame) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from personaplex_provision.agent.values import Secret
-from personaplex_provision.errors import InvalidError
+from personaplex_provision.errors import InvalidError, Position
 from personaplex_provision.language.lookups import lookup
 from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.vault import VaultKeys, encrypt
@@ -121,6 +121,13 @@ def test_lookups(project: Templar, monkeypatch: pytest.MonkeyPatch, text: str, v
 )
 def test_with_loops_over_what_the_lookup_finds(project: Templar, name: str, terms: Any, value: Any) -> None:
     assert lookup(name, terms, project) == value
+
+
+def test_with_tells_where_and_why_it_failed(project: Templar) -> None:
+    with pytest.raises(InvalidError, match=r"t.yml:2:3: error: with_sequence failed: it needs end= or count="):
+        lookup("sequence", "start=1", project, Position("t.yml", 2, 3))
+    with pytest.raises(InvalidError, match='did you mean "items"'):
+        lookup("itms", [], project)
 
 
 def test_a_loop_keeps_secrets_in_their_boxes(project: Templar) -> None:

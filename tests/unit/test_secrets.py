@@ -151,6 +151,22 @@ def test_a_container_made_of_an_opened_secret_is_boxed_but_for_what_the_author_w
     assert kept[0]["name"] == "bob"
 
 
+def test_a_secret_cannot_become_a_key() -> None:
+    for text in ("{{ {pw: 1} }}", "{{ {pw ~ 'x': 1} }}", "{{ [{'k': pw, 'v': 1}] | items2dict('k', 'v') }}"):
+        with pytest.raises(InvalidError, match="cannot be the key") as caught:
+            templar().render(text)
+        assert VALUE not in str(caught.value)
+
+
+def test_a_secret_made_of_positioned_text_is_still_one() -> None:
+    written = source.load("k: hunter2-Y\n", "v.yml")["k"]
+    assert templar(s=Secret(written, "s")).render("{{ [s | string] }}") == [Secret("hunter2-Y")]
+
+
+def test_a_block_that_is_a_secret_keeps_its_new_line() -> None:
+    assert reveal(templar().render("{{ pw }}\n")) == VALUE + "\n"
+
+
 def test_the_name_of_several_secrets_is_all_their_names() -> None:
     assert str(templar(other=Secret("abcd", "other")).render("{{ pw }}{{ other }}")) == "(secret pw, other)"
 

@@ -62,6 +62,27 @@ def test_everything_else_is_text(text: str, value: str) -> None:
     assert templar().render(text) == value
 
 
+@pytest.mark.parametrize(
+    "text", ["a={{ 1 }}\n", "{{ 'a' }}\n\n", "a\n{{ 'a\n' }}\n", "{% if true %}\nx\n{% endif %}\n"]
+)
+def test_a_text_ends_in_as_many_new_lines_as_its_template(text: str) -> None:
+    ended = len(text) - len(text.rstrip("\n"))
+    found = templar(x=text).render("{{ x }}")
+    assert found == templar().render(text)
+    assert len(found) - len(found.rstrip("\n")) == ended
+
+
+def test_keys_that_are_numbers_are_found_by_number() -> None:
+    one = templar("ports: {80: http, 443: https}\n")
+    assert one.render("{{ ports[80] }} {{ ports.get(443) }} {{ 80 in ports }}") == "http https True"
+
+
+def test_a_template_may_extend_another(tmp_path: Path) -> None:
+    write(tmp_path, "templates/base.j2", "<{% block a %}base{% endblock %}{% block b %}{{ x }}{% endblock %}>\n")
+    write(tmp_path, "templates/a.j2", "{% extends 'base.j2' %}{% block a %}{{ super() }} {{ x }} {% endblock %}")
+    assert Templar({"x": "{{ 1 + 1 }}"}, search_path=[str(tmp_path)]).render_file("a.j2") == "<base 2 2>\n"
+
+
 def test_numbers_keep_their_written_form_in_text_and_their_value_alone() -> None:
     one = templar("version: 1.10\nmode: 0644\n")
     assert one.render("v{{ version }} {{ mode }} {{ [version] | join }}") == "v1.10 0644 1.10"

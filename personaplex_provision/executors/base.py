@@ -31,12 +31,16 @@ class Stream(Protocol):
         """At least one and at most `size` bytes; b"" at the end. Raises TimeoutError after `timeout` seconds."""
         ...
 
-    def write(self, data: bytes) -> None:
-        """Writes all of `data`. Raises OSError when the command or the connection is gone."""
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        """Writes all of `data`. Raises OSError when the other end is gone, or TimeoutError when it takes no more."""
         ...
 
     def close(self) -> None:
-        """Ends standard input and lets the command go; safe to call twice."""
+        """Ends standard input and lets the command finish on its own; safe to call twice."""
+        ...
+
+    def abort(self) -> None:
+        """Ends a command that is not ours yet, by force where that is possible."""
         ...
 
     def stderr_tail(self) -> str:

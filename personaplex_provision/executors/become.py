@@ -90,7 +90,7 @@ def install_python(executor: Executor, connection: Connection) -> None:
             raise unreachable(f"{connection.name}: python3 could not be installed", text,
                               "install it by hand: sudo apt-get install -y python3")
     finally:
-        stream.close()
+        stream.abort()
 
 
 def _rootly(connection: Connection) -> Connection:

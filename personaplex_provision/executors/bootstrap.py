@@ -106,9 +106,10 @@ def open_channel(
 ) -> Channel:
     """Starts the agent on a stream whose command is `argv()`. Raises UnreachableError that names `where`."""
     start = Start(where, greeting)
+    deadline = time.monotonic() + timeout
     with contextlib.suppress(OSError):  # what the other end printed before it left says more than "broken pipe"
-        stream.write(start.payload)
-    return start.finish(stream, timeout)[0]
+        stream.write(start.payload, timeout)
+    return start.finish(stream, deadline - time.monotonic())[0]
 
 
 def start_agent(
@@ -142,10 +143,10 @@ def _start(executor: Executor, connection: Connection, start: Start) -> tuple[Ch
         if privilege.ready:
             privilege.authenticate(stream, connection.timeout)
             with contextlib.suppress(OSError):
-                stream.write(start.payload)
+                stream.write(start.payload, connection.timeout)
         return start.finish(stream, connection.timeout)
     except BaseException:
-        stream.close()
+        stream.abort()
         raise
 
 
@@ -180,7 +181,8 @@ class Start:
                 return Channel(stream, bytes(seen[1:])), Python(version, tag, int(uid))
             bundle.remember(self.where, tag)
             engine = bundle.bundle(False)
-            stream.write(f"{len(engine)}".ljust(16).encode() + engine + self.greeting)
+            with contextlib.suppress(OSError):
+                stream.write(f"{len(engine)}".ljust(16).encode() + engine + self.greeting, timeout)
 
     def _more(self, stream: Stream, seen: bytearray, deadline: float) -> None:
         try:

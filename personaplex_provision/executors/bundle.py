@@ -50,7 +50,7 @@ def build(sources: dict[str, tuple[bool, bytes]], compiled: bool) -> bytes:
     for name, (package, text) in sorted(sources.items()):
         if compiled:
             file = name.replace(".", "/") + ("/__init__.py" if package else ".py")
-            code = compile(_undocumented(text), file, "exec", dont_inherit=True)
+            code = compile(_undocumented(text, file), file, "exec", dont_inherit=True)
             modules[name] = (package, marshal.dumps(code))
         else:
             modules[name] = (package, strip(text))
@@ -77,14 +77,16 @@ def strip(text: bytes) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _undocumented(text: bytes) -> ast.Module:
-    tree = ast.parse(text)
-    doomed = {id(node): alone for node, alone in _documentation(tree)}
+def _undocumented(text: bytes, file: str = "<module>") -> ast.Module:
+    tree = ast.parse(text, file)
+    doomed = {id(node) for node, _ in _documentation(tree)}
     for holder in ast.walk(tree):
         body = getattr(holder, "body", None)
         if isinstance(body, list):
             kept = [one for one in body if id(one) not in doomed]
-            holder.body = kept or [ast.copy_location(ast.Pass(), body[0])] if body else []  # type: ignore[attr-defined]
+            if body and not kept and not isinstance(holder, ast.Module):
+                kept = [ast.copy_location(ast.Pass(), body[0])]
+            holder.body = kept  # type: ignore[attr-defined]
     return tree
 
 

@@ -28,13 +28,7 @@ class ContainerExecutor:
         self.prefix = self._prefix()
 
     def open(self, argv: Sequence[str], stdin_first: bytes = b"") -> ProcessStream:
-        stream = start_process([*self.prefix, *argv], self.connection.name)
-        if stdin_first:
-            try:
-                stream.write(stdin_first)
-            except OSError:  # what it printed before it left says more
-                pass
-        return stream
+        return start_process([*self.prefix, *argv], self.connection, stdin_first)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -13,6 +14,9 @@ from collections.abc import Sequence
 
 from personaplex_provision.agent.protocol import readable
 from personaplex_provision.executors.base import Connection, Tail, unreachable
+
+AHEAD = 4 * 1024 * 1024
+"Bytes of output that are kept while input cannot be written."
 
 
 class ProcessStream:
@@ -27,37 +31,70 @@ class ProcessStream:
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self._in = self.process.stdin.fileno()
         self._out = self.process.stdout.fileno()
-        self._drain = threading.Thread(target=self._read_errors, name="stderr", daemon=True)
-        self._drain.start()
+        os.set_blocking(self._in, False)
+        self._ahead = bytearray()
+        self._reading = threading.Lock()
+        threading.Thread(target=self._read_errors, name="stderr", daemon=True).start()
 
     def read(self, size: int, timeout: float | None = None) -> bytes:
-        if timeout is not None and not readable(self._out, timeout):
-            raise TimeoutError("nothing arrived in time")
-        return os.read(self._out, size)
+        with self._reading:
+            if self._ahead:
+                data = bytes(self._ahead[:size])
+                del self._ahead[:size]
+                return data
+            if timeout is not None and not readable(self._out, timeout):
+                raise TimeoutError("nothing arrived in time")
+            return os.read(self._out, size)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
         view = memoryview(data)
         while view:
-            view = view[os.write(self._in, view):]
+            try:
+                view = view[os.write(self._in, view):]
+            except BlockingIOError:
+                self._wait_for_room(deadline)
+
+    def _wait_for_room(self, deadline: float | None) -> None:
+        """Waits until more input is taken; a child that waits for its output to be read is helped along."""
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError("the command does not read its input")
+        poll = select.poll()
+        poll.register(self._in, select.POLLOUT)
+        mine = self._reading.acquire(blocking=False)  # else a reader is at work, and that is as good
+        try:
+            if mine and len(self._ahead) < AHEAD:
+                poll.register(self._out, select.POLLIN)
+            ready = poll.poll(100 if left is None else min(left * 1000, 100))
+            if mine and any(number == self._out and events & select.POLLIN for number, events in ready):
+                self._ahead += os.read(self._out, 65536)
+        finally:
+            if mine:
+                self._reading.release()
 
     def close(self) -> None:
+        # The agent leaves by itself when its input ends, but not in the middle of a step: it is waited for, not killed.
+        self._hang_up(2.0)
+
+    def abort(self) -> None:
+        for end in (self.process.terminate, self.process.kill):
+            self._hang_up(0.0)
+            if self.process.poll() is not None:
+                return
+            end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1.0)
+
+    def _hang_up(self, patience: float) -> None:
         assert self.process.stdin and self.process.stdout and self.process.stderr
         with contextlib.suppress(OSError):
             self.process.stdin.close()
-        try:
-            self.process.wait(2.0)  # the agent leaves by itself when its input ends
-        except subprocess.TimeoutExpired:
-            self.process.terminate()
-            try:
-                self.process.wait(2.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
         self.process.stdout.close()
-        # A runner that goes on without us may hold standard error open: its thread is left to it.
-        self._drain.join(0.2)
-        if not self._drain.is_alive():
-            self.process.stderr.close()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            threading.Thread(target=self.process.wait, name="reaper", daemon=True).start()
 
     def stderr_tail(self) -> str:
         return self.errors.text()
@@ -76,24 +113,28 @@ class ProcessStream:
     def _read_errors(self) -> None:
         assert self.process.stderr
         while True:
-            try:
-                data = os.read(self.process.stderr.fileno(), 65536)
-            except (OSError, ValueError):
-                data = b""
+            data = os.read(self.process.stderr.fileno(), 65536)
             self.errors.feed(data)
             if not data:
+                self.process.stderr.close()
                 return
 
 
-def start_process(argv: Sequence[str], where: str, environment: dict[str, str] | None = None) -> ProcessStream:
-    """Starts a command of this machine. Raises UnreachableError that names `where` when it cannot be started."""
+def start_process(
+    argv: Sequence[str], connection: Connection, stdin_first: bytes = b"", environment: dict[str, str] | None = None
+) -> ProcessStream:
+    """Starts a command of this machine. Raises UnreachableError when it cannot be started."""
+    where = connection.name
     try:
-        return ProcessStream(argv, environment)
+        stream = ProcessStream(argv, environment)
     except FileNotFoundError:
         hint = f"install {argv[0]}, or give its path"
         raise unreachable(f"{where}: there is no {argv[0]} on this machine", hint=hint) from None
     except OSError as error:
         raise unreachable(f"{where}: cannot start {argv[0]}: {error.strerror or error}") from None
+    with contextlib.suppress(OSError):  # what it printed before it left says more than "broken pipe"
+        stream.write(stdin_first, connection.timeout)
+    return stream
 
 
 class LocalExecutor:
@@ -107,10 +148,7 @@ class LocalExecutor:
             connection.python = sys.executable or "python3"
 
     def open(self, argv: Sequence[str], stdin_first: bytes = b"") -> ProcessStream:
-        stream = start_process(argv, self.connection.name)
-        if stdin_first:
-            stream.write(stdin_first)
-        return stream
+        return start_process(argv, self.connection, stdin_first)
 
     def close(self) -> None:
         """Nothing is held."""

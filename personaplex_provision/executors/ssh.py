@@ -23,19 +23,20 @@ class SshStream:
     def __init__(self, channel: Any) -> None:
         self.errors = Tail()
         self.channel = channel
-        # Timed reads wait on this; the channel's own timeout would count for writes in other threads too.
+        # Reads wait on this, so that the channel's own timeout is that of writes.
         self._arrived = threading.Event()
         channel.in_buffer.set_event(self._arrived)
         # Unread standard error would use up the window and stop everything.
         threading.Thread(target=self._read_errors, name="stderr", daemon=True).start()
 
     def read(self, size: int, timeout: float | None = None) -> bytes:
-        if timeout is not None and not self._arrived.wait(timeout):
+        if not self._arrived.wait(timeout):
             raise TimeoutError("nothing arrived in time")
         data: bytes = self.channel.recv(size)
         return data
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        self.channel.settimeout(timeout)
         view = memoryview(data)
         while view:
             # Slices: paramiko copies all that is left of a buffer each time that it sends a packet of it.
@@ -47,6 +48,9 @@ class SshStream:
     def close(self) -> None:
         with contextlib.suppress(OSError, EOFError):
             self.channel.close()
+
+    def abort(self) -> None:
+        self.close()
 
     def stderr_tail(self) -> str:
         return self.errors.text()
@@ -98,7 +102,7 @@ class SshExecutor:
             request.add_string(command)
             self.transport._send_user_message(request)
             with contextlib.suppress(OSError):  # what it printed before it left says more than "broken pipe"
-                stream.write(stdin_first)
+                stream.write(stdin_first, self.connection.timeout)
             return stream
         except (paramiko.SSHException, EOFError, OSError) as error:
             what = str(error) or type(error).__name__

@@ -75,13 +75,7 @@ class WslExecutor:
         # Seen from inside WSL, only what this names crosses over to Windows.
         environment["WSLENV"] = ":".join(filter(None, (os.environ.get("WSLENV", ""), "WSL_UTF8")))
         words = [self.program, *_arguments(self.connection), *argv]
-        stream = start_process(words, self.connection.name, environment)
-        if stdin_first:
-            try:
-                stream.write(stdin_first)
-            except OSError:  # what it printed before it left says more
-                pass
-        return stream
+        return start_process(words, self.connection, stdin_first, environment)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -1,0 +1,84 @@
+"""What travels to a target."""
+
+from __future__ import annotations
+
+import ast
+import marshal
+import zlib
+from pathlib import Path
+
+import pytest
+
+from personaplex_provision.executors import bundle
+
+SAMPLE = '''"""About the module."""
+from __future__ import annotations
+
+X = 1  # a comment
+"About X."
+TEXT = "# not a comment"
+
+
+class Empty:
+    """Only this."""
+
+
+def f(
+    a: int = 3,  # another
+) -> str:
+    """Says é.
+
+    More.
+    """
+    return "\\n".join(["""kept
+    as it is""", TEXT])
+'''.encode()
+
+
+def test_stripping_removes_documentation_and_comments_and_keeps_every_line_number() -> None:
+    text = bundle.strip(SAMPLE).decode()
+    assert "About" not in text and "a comment\n" not in text.replace("# not a comment", "")
+    assert '"# not a comment"' in text and "kept\n    as it is" in text
+    where = {node.name: node.lineno for node in ast.walk(ast.parse(SAMPLE)) if isinstance(node, ast.FunctionDef)}
+    assert where == {n.name: n.lineno for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)}
+    scope: dict[str, object] = {}
+    exec(compile(text, "sample", "exec"), scope)
+    assert scope["f"]() == "kept\n    as it is\n# not a comment"  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", sorted(bundle._sources()))
+def test_both_forms_of_a_module_mean_the_same(name: str) -> None:
+    text = bundle._sources()[name][1]
+    assert ast.dump(bundle._undocumented(bundle.strip(text))) == ast.dump(bundle._undocumented(text))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_equal_sources_give_equal_bytes_and_hold_every_module_of_the_agent(compiled: bool) -> None:
+    sources = bundle._sources()
+    data = bundle.build(sources, compiled)
+    assert data == bundle.build(dict(reversed(sources.items())), compiled)
+    names = set(marshal.loads(zlib.decompress(data)))
+    assert names == set(sources) and "personaplex_provision.agent.start" in names
+    assert not [name for name in names if not name.startswith("personaplex_provision.agent")][1:]
+
+
+def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    bundle.bundle.cache_clear()
+    whole = bundle.bundle(False)
+    (file,) = (path for path in (tmp_path / "provision").iterdir() if path.is_file())
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    bundle.bundle.cache_clear()
+    assert bundle.bundle(False) == whole
+    assert bundle._opened(file.read_bytes()) == whole
+    bundle.bundle.cache_clear()
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "provision").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    bundle.bundle.cache_clear()
+    assert bundle.bundle(False)
+    bundle.remember("somewhere", "cpython-39")
+    assert bundle.remembered("somewhere") == ""
+    bundle.bundle.cache_clear()

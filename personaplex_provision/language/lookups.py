@@ -27,7 +27,7 @@ Lookup = Callable[[list[Any], Options, Frame], list[Any]]
 
 
 def lookup(name: str, terms: Any, templar: Templar, position: Position | None = None) -> list[Any]:
-    """What `with_NAME: terms` loops over; `terms` are rendered already. Raises InvalidError, MissingFileError, Pending."""
+    """What `with_NAME: terms` loops over; `terms` are rendered. Raises InvalidError, MissingFileError, Pending."""
     frame = CURRENT.get() or Frame(templar, "", "", None, None)
     given = terms if isinstance(terms, (list, tuple)) else [terms]
     try:

@@ -101,7 +101,8 @@ def _absent(absent: Missing, frame: Frame, where: tuple[str, int]) -> Diagnostic
         label = owner._label if isinstance(owner, LazyList) else ""
         what = f'"{label}"' if label else "the list"
         return Diagnostic(f"{what} has no item {name}", f"it has {len(owner)} items", position)
-    return Diagnostic(f'a {type(owner).__name__} has no attribute "{name}"', "", position)
+    what = "the text" if isinstance(owner, str) else f"a {type(owner).__name__}"
+    return Diagnostic(f'{what} has no "{name}"', "", position)
 
 
 def _known(owner: Iterable[object]) -> str:

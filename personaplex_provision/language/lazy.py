@@ -239,7 +239,7 @@ def leave(value: Any, frame: Frame) -> Any:
     A container keeps its boxes; in one that was made by opening a secret, all text that was not written as it
     stands by the author is boxed.
     """
-    value = _native(value)
+    value = _native(value, frame.parent is None)
     if not frame.touched:
         return value
     if isinstance(value, (dict, list)):
@@ -249,7 +249,7 @@ def leave(value: Any, frame: Frame) -> Any:
     return frame.seal(text(value))
 
 
-def _native(value: Any) -> Any:
+def _native(value: Any, outermost: bool) -> Any:
     if isinstance(value, str):
         return value if isinstance(value, Text) and not is_template(value) else protected(str(value))
     if value is None or isinstance(value, (bool, int, float)):
@@ -257,7 +257,7 @@ def _native(value: Any) -> Any:
     if isinstance(value, Boxed):
         return value.secret
     if isinstance(value, (dict, LazyDict)):
-        items = ((key, _native(item)) for key, item in value.items())
+        items = ((key, _native(item, outermost)) for key, item in value.items())
         return {opened(key): item for key, item in items if item is not OMIT}
     if isinstance(value, Undefined):
         raise Absent(as_missing(value))
@@ -266,9 +266,10 @@ def _native(value: Any) -> Any:
     if isinstance(value, (bytes, Omit, Secret)):
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     if isinstance(value, (datetime, date, timedelta)):
-        return value
+        # Variables may hold times and compute with them; what a task gets is JSON.
+        return str(value) if outermost else value
     if isinstance(value, Iterable):
-        return [item for item in (_native(one) for one in value) if item is not OMIT]
+        return [item for item in (_native(one, outermost) for one in value) if item is not OMIT]
     raise TypeError(f"the expression gives a {type(value).__name__}, which is not data")
 
 

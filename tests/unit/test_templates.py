@@ -72,6 +72,12 @@ def test_a_text_ends_in_as_many_new_lines_as_its_template(text: str) -> None:
     assert len(found) - len(found.rstrip("\n")) == ended
 
 
+def test_times_can_be_computed_with_and_leave_as_text() -> None:
+    one = templar("start: \"{{ '2024-01-02 03:04:05' | to_datetime }}\"\n")
+    assert one.render("{{ start.year }} {{ start.strftime('%H') }}") == "2024 03"
+    assert one.render("{{ [start] }}") == ["2024-01-02 03:04:05"]
+
+
 def test_keys_that_are_numbers_are_found_by_number() -> None:
     one = templar("ports: {80: http, 443: https}\n")
     assert one.render("{{ ports[80] }} {{ ports.get(443) }} {{ 80 in ports }}") == "http https True"

@@ -10,7 +10,7 @@ from jinja2 import pass_environment
 from jinja2.filters import do_unique
 from jinja2.runtime import Undefined
 
-from personaplex_provision.language.boxes import OMIT, Absent, as_missing
+from personaplex_provision.language.boxes import OMIT, Absent, Boxed, as_missing
 from personaplex_provision.language.lazy import LazyDict, LazyList
 from personaplex_provision.language.source import Float, Int, Text
 
@@ -43,7 +43,7 @@ def type_debug(value: Any) -> str:
     if isinstance(value, Undefined):
         return "Undefined"
     named: tuple[tuple[Any, str], ...] = (
-        ((LazyDict, dict), "dict"), ((LazyList, list), "list"), (Text, "str"), (Int, "int"), (Float, "float"),
+        ((LazyDict, dict), "dict"), ((LazyList, list), "list"), ((Text, Boxed), "str"), (Int, "int"), (Float, "float"),
     )
     for kinds, name in named:
         if isinstance(value, kinds):

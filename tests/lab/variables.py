@@ -1,4 +1,4 @@
-"""The extra variables that point a playbook at the lab: names of the roles on the left, facts of the lab on the right.
+"""The extra variables that point `playbooks/wsl2.yml` at the lab: roles' variables on the left, the lab's facts on the right.
 
 Who changes a role's variables changes this file, and nothing else of the lab.
 """
@@ -14,35 +14,41 @@ if TYPE_CHECKING:
 
 
 def variables(lab: Lab, suite: str = "bookworm") -> dict[str, object]:
-    """Extra variables for a playbook that runs against a host of `suite` in `lab`."""
-    standins = lab.standins
-    apt, git, python, index, hub, rust = (
-        standins.apt,
-        standins.git,
-        standins.python,
-        standins.index,
-        standins.hub,
-        standins.rust,
-    )
+    """Extra variables for a playbook that runs against a host of `suite` in `lab`; PersonaPlex needs `bookworm`."""
+    servers = lab.standins
     return {
-        "cuda_repository_url": apt.url,
-        "cuda_repository_key_url": apt.key_url,
-        "cuda_repository_fingerprint": apt.fingerprint,
-        "personaplex_repository": git.url("personaplex"),
-        "personaplex_version": git.commits["personaplex"][-1],
-        "pyenv_repository": git.url("pyenv"),
-        "pyenv_version": git.commits["pyenv"][-1],
+        # Who: the hosts are entered as root, and the server must not be.
+        "personaplex_user": "lab",
+        # A small host without a card.
+        "preflight_require_gpu": False,
+        "preflight_minimum_memory_mb": 500,
+        "preflight_disk_space": [{"path": "/", "gigabytes": 1}],
+        "service_device": "cpu",
+        # NVIDIA's repository, signed with a key of the lab's own.
+        "cuda_toolkit_repository_url": servers.apt.url,
+        "cuda_toolkit_repository_key_url": servers.apt.key_url,
+        "cuda_toolkit_repository_fingerprint": servers.apt.fingerprint,
+        # Rust.
+        "rust_server": servers.rust.url,
+        "rust_rustup_version": servers.rust.rustup,
+        "rust_rustup_checksums": {servers.rust.triple: servers.rust.sha256},
+        "rust_toolchain": servers.rust.toolchain,
+        # Python: what the stand-in builds is a copy of the host's own.
+        "pyenv_repository": servers.git.url("pyenv"),
+        "pyenv_version": servers.git.commits["pyenv"][-1],
         "python_version": SUITES[suite],
-        "python_build_mirror_url": python.url,
-        "pip_index_url": index.url,
-        "pip_trusted_host": index.host,
-        "torch_version": "2.9.1",
-        "torch_cuda_version": "12.8",
-        "hf_endpoint": hub.url,
-        "hf_token": hub.token,
-        "rustup_dist_server": rust.url,
-        "rustup_version": rust.rustup,
-        "rustup_sha256": rust.sha256,
-        "rust_toolchain": rust.toolchain,
-        "personaplex_device": "cpu",
+        "python_mirror": servers.python.url,
+        "python_source_sha256": servers.python.sha256[SUITES[suite]],
+        # PersonaPlex and its packages.
+        "personaplex_repository": servers.git.url("personaplex"),
+        "personaplex_version": servers.git.commits["personaplex"][-1],
+        "personaplex_index_url": servers.index.url,
+        "personaplex_pip_arguments": f"--trusted-host {servers.index.host}",
+        # The hub, and the files of its small model.
+        "huggingface_endpoint": servers.hub.url,
+        "huggingface_token": servers.hub.token,
+        "huggingface_revision": servers.hub.commit,
+        "huggingface_files": [
+            {"name": name, "sha256": file.sha256} for name, file in servers.hub.files.items() if name[0] != "."
+        ],
     }

@@ -13,7 +13,6 @@ from typing import Any
 
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, Findings, InvalidError, Position, ProvisionError, suggestion
-from personaplex_provision.language.argument_specs import argument_defaults, check_arguments
 from personaplex_provision.language.handlers import handlers_of
 from personaplex_provision.language.playbook import load_import
 from personaplex_provision.language.source import Mapping
@@ -23,7 +22,8 @@ from personaplex_provision.language.variables import Layer, Level
 from personaplex_provision.language.vars_file import load_vars_file
 from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.making import Made, Maker
-from personaplex_provision.planning.scope import Scope
+from personaplex_provision.planning.role_arguments import with_arguments
+from personaplex_provision.planning.scope import Scope, variables_of
 from personaplex_provision.planning.selection import selected
 
 Edges = list[list[str]]
@@ -42,6 +42,8 @@ def compile_play(
 ) -> Compiled:
     """The tasks of `play` on one host; addresses start with `prefix`. Raises InvalidError with everything wrong."""
     walk = Walk(play, context, known, prefix)
+    used = [use.role for use in play.roles if isinstance(use.role, Role)]
+    scope = replace(scope, layers=(*variables_of(used), *scope.layers))
     exits: list[str] = []
     roles = list[Node](play.roles)
     for part in (play.pre_tasks, [*roles, *play.tasks], play.post_tasks):
@@ -296,34 +298,11 @@ class Walk:
         if key in self.done_roles and not role.allow_duplicates:
             return [one for one, _ in entry]
         self.done_roles.add(key)
-        self._check_arguments(role, entry_point, inner, position)
-        spec = role.argument_specs.get(entry_point) or Mapping()
-        stated = {name: value for name, value in argument_defaults(spec).items() if name not in role.defaults}
-        if stated:
-            first = Layer(Level.ROLE_DEFAULT, stated, f"argument_specs of role {role.name}")
-            inner = replace(inner, layers=(first, *inner.layers))
+        inner = with_arguments(role, entry_point, inner, self.context, self.known, position, self.findings)
         at = entry
         for dependency in role.dependencies:
             at = [[one, "dependency of the role"] for one in self.role_use(dependency, inner, at)]
         return self.sequence(nodes, inner, at)
-
-    def _check_arguments(self, role: Role, entry_point: str, scope: Scope, position: Position) -> None:
-        spec = role.argument_specs.get(entry_point)
-        if not spec:
-            return
-        variables = scope.variables(self.context.base, self.known)
-        templar = self.context.templar(variables, scope.search_path)
-        values: dict[str, Any] = {}
-        for name in spec.get("options") or {}:
-            raw = variables.as_dict().get(name)
-            if raw is None:
-                continue
-            try:
-                values[name] = templar.render(raw)
-            except Pending as pending:
-                values[name] = pending.unknown
-        for found in check_arguments(spec, values, position):
-            self.findings.items.append(found)
 
     def import_(self, node: Import, scope: Scope, entry: Edges) -> list[str]:
         """import_tasks, include_tasks, import_role, include_role; a loop repeats what is inside."""

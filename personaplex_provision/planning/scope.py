@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,11 +68,8 @@ class Scope:
         )
 
     def in_role(self, role: Role, params: Mapping, own_vars: Mapping, facts: dict[str, Any]) -> Scope:
-        """The scope of a role's tasks: its defaults, its vars, the parameters it was given."""
-        layers = [
-            Layer(Level.ROLE_DEFAULT, role.defaults, f"defaults of role {role.name}"),
-            Layer(Level.ROLE_VARS, role.vars, f"vars of role {role.name}"),
-        ]
+        """The scope of a role's tasks: its variables, those of its dependencies, the parameters it was given."""
+        layers = variables_of([role])
         if own_vars:
             layers.append(Layer(Level.BLOCK_VARS, own_vars, f"vars given to role {role.name}"))
         if params:
@@ -85,6 +83,19 @@ class Scope:
     def variables(self, base: Variables, known: tuple[Layer, ...], *more: Layer) -> Variables:
         """Everything visible here: the host's, the scope's, what was registered, and `more`."""
         return base.extended(*self.layers, *known, *more)
+
+
+def variables_of(roles: Iterable[Role]) -> list[Layer]:
+    """The defaults and vars of roles and of what they depend on, weakest first: a role's own beat its dependencies'.
+
+    As in Ansible, those of the roles of a play are seen by all of the play.
+    """
+    found: list[Layer] = []
+    for role in roles:
+        found += variables_of(use.role for use in role.dependencies if isinstance(use.role, Role))
+        found.append(Layer(Level.ROLE_DEFAULT, role.defaults, f"defaults of role {role.name}"))
+        found.append(Layer(Level.ROLE_VARS, role.vars, f"vars of role {role.name}"))
+    return found
 
 
 _PASSED_ON = (

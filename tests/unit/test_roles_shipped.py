@@ -1,7 +1,9 @@
-"""The playbooks, roles and inventories that are shipped: they parse, their parameters exist, and nothing is undocumented."""
+"""The playbooks, roles and inventories that are shipped: they parse, their parameters exist, all is documented."""
 
 from __future__ import annotations
 
+import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from personaplex_provision.errors import InvalidError
+from personaplex_provision.language.inventory import load_inventory
 from personaplex_provision.language.keywords import CONTROLLER_KINDS
 from personaplex_provision.language.playbook import load_playbook
-from personaplex_provision.language.source import Mapping, read_file
+from personaplex_provision.language.source import Mapping, load_file
 from personaplex_provision.language.tree import Block, Import, Node, Playbook, Role, Written
 from personaplex_provision.planning.kinds import kind_names
 from personaplex_provision.planning.schema import check_static
@@ -29,9 +32,6 @@ def tasks(nodes: list[Node]) -> Iterator[Written]:
     for node in nodes:
         if isinstance(node, Written):
             yield node
-            undo = node.keywords.get("undo")
-            if isinstance(undo, Written):
-                yield undo
         elif isinstance(node, Block):
             yield from tasks([*node.body, *node.rescue, *node.always])
         elif isinstance(node, Import):
@@ -61,14 +61,20 @@ def everything(playbook: Playbook) -> Iterator[Written]:
         yield from tasks([*role.tasks, *role.handlers])
 
 
+def undone(playbook: Playbook) -> Iterator[Written]:
+    """What takes a command back."""
+    found = (task.keywords.get("undo") for task in everything(playbook))
+    yield from (one for one in found if isinstance(one, Written))
+
+
 def settings(role: str) -> Mapping:
-    found = read_file(str(TOP / "roles" / role / "defaults/main.yml"))
+    found = load_file(str(TOP / "roles" / role / "defaults/main.yml"))
     assert isinstance(found, Mapping)
     return found
 
 
 def options(role: str) -> Mapping:
-    found = read_file(str(TOP / "roles" / role / "meta/argument_specs.yml"))
+    found = load_file(str(TOP / "roles" / role / "meta/argument_specs.yml"))
     spec = found["argument_specs"]["main"]
     assert isinstance(spec["options"], Mapping)
     return spec["options"]
@@ -77,11 +83,13 @@ def options(role: str) -> Mapping:
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_a_shipped_playbook_parses_and_every_parameter_of_it_exists(name: str) -> None:
     wrong = []
-    for task in everything(load(name)):
+    playbook = load(name)
+    for task in [*everything(playbook), *undone(playbook)]:
         if task.kind in CONTROLLER_KINDS and task.kind not in kind_names():
             continue
         try:
-            check_static(task.kind, task.params, task.params if isinstance(task.params, Mapping) else None, task.kind_position)
+            at = task.params if isinstance(task.params, Mapping) else None
+            check_static(task.kind, task.params, at, task.kind_position)
         except InvalidError as error:
             wrong.append(str(error))
     assert not wrong, "\n".join(wrong)
@@ -95,12 +103,7 @@ def test_a_shipped_playbook_names_the_schema_for_editors_in_its_first_line(name:
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_every_task_of_a_shipped_playbook_has_a_name(name: str) -> None:
-    assert [str(task.position) for task in everything(load(name)) if not task.name and task.kind != "meta"
-            and not _is_undo(task, name)] == []
-
-
-def _is_undo(task: Written, name: str) -> bool:
-    return any(other.keywords.get("undo") is task for other in everything(load(name))) or "undo" in str(task.position)
+    assert [str(task.position) for task in everything(load(name)) if not task.name and task.kind != "meta"] == []
 
 
 def test_every_role_is_used_by_the_workstation_playbook() -> None:
@@ -110,7 +113,7 @@ def test_every_role_is_used_by_the_workstation_playbook() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_every_default_of_a_role_has_a_comment_above_it(role: str) -> None:
     lines = (TOP / "roles" / role / "defaults/main.yml").read_text().splitlines()
-    bare = [line for before, line in zip(lines, lines[1:], strict=False)
+    bare = [line for before, line in itertools.pairwise(lines)
             if re.match(r"\w+:", line) and not before.startswith("# ")]
     assert bare == []
 
@@ -119,18 +122,16 @@ def test_every_default_of_a_role_has_a_comment_above_it(role: str) -> None:
 def test_every_default_of_a_role_is_typed_and_described_and_nothing_else_is(role: str) -> None:
     described = options(role)
     assert sorted(described) == sorted(settings(role))
-    assert [name for name in described if not described[name].get("type") or not described[name].get("description")] == []
+    assert [name for name, one in described.items() if not one.get("type") or not one.get("description")] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_says_what_it_is(role: str) -> None:
-    found = read_file(str(TOP / "roles" / role / "meta/main.yml"))
+    found = load_file(str(TOP / "roles" / role / "meta/main.yml"))
     assert found["galaxy_info"]["description"]
 
 
 def test_what_the_lab_sets_are_defaults_of_roles() -> None:
-    import ast
-
     source = ast.parse((TOP / "tests/lab/variables.py").read_text())
     names = {key.value for node in ast.walk(source) if isinstance(node, ast.Dict) for key in node.keys
              if isinstance(key, ast.Constant) and re.fullmatch(r"\w+_\w+", str(key.value))}
@@ -141,6 +142,4 @@ def test_what_the_lab_sets_are_defaults_of_roles() -> None:
 
 @pytest.mark.parametrize("path", sorted((TOP / "inventories").glob("*.yml")), ids=lambda path: path.name)
 def test_a_shipped_inventory_can_be_read(path: Path) -> None:
-    from personaplex_provision.language.inventory import load_inventory
-
     assert load_inventory([str(path)]).hosts

@@ -23,7 +23,7 @@ from personaplex_provision.language.vars_file import load_vars_file
 from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.making import Made, Maker
 from personaplex_provision.planning.role_arguments import with_arguments
-from personaplex_provision.planning.scope import Scope, variables_of
+from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.selection import selected
 
 Edges = list[list[str]]
@@ -42,8 +42,6 @@ def compile_play(
 ) -> Compiled:
     """The tasks of `play` on one host; addresses start with `prefix`. Raises InvalidError with everything wrong."""
     walk = Walk(play, context, known, prefix)
-    used = [use.role for use in play.roles if isinstance(use.role, Role)]
-    scope = replace(scope, layers=(*variables_of(used), *scope.layers))
     exits: list[str] = []
     roles = list[Node](play.roles)
     for part in (play.pre_tasks, [*roles, *play.tasks], play.post_tasks):

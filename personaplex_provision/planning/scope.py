@@ -86,10 +86,7 @@ class Scope:
 
 
 def variables_of(roles: Iterable[Role]) -> list[Layer]:
-    """The defaults and vars of roles and of what they depend on, weakest first: a role's own beat its dependencies'.
-
-    As in Ansible, those of the roles of a play are seen by all of the play.
-    """
+    """The defaults and vars of roles and of what they depend on, weakest first: a role's own beat its dependencies'."""
     found: list[Layer] = []
     for role in roles:
         found += variables_of(use.role for use in role.dependencies if isinstance(use.role, Role))

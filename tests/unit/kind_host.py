@@ -26,7 +26,8 @@ class Life:
         self.prediction = Prediction()
 
     def host(self) -> Host:
-        """A host as one task sees it."""
+        """A host as one task sees it; each begins anew, as a run does."""
+        self.machine.forget()
         return Host(
             self.machine, self.store, environment=self.environment, record=self._record,
             event=lambda kind, **fields: self.events.append((kind, fields)),

@@ -156,9 +156,12 @@ class AptImage:
 
 
 def states(host: Host) -> Dict[str, List[str]]:
-    """Version and status of every package that dpkg has something of."""
+    """Version and status of every package that dpkg has something of; one that waits for triggers is installed."""
     found = host.machine.packages()
-    return {name: [one.version, one.status] for name, one in found.items() if one.status != "not-installed"}
+    return {
+        name: [one.version, "installed" if one.status.startswith("triggers-") else one.status]
+        for name, one in found.items() if one.status != "not-installed"
+    }
 
 
 def automatic(host: Host) -> List[str]:

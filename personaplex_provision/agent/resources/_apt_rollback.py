@@ -11,7 +11,7 @@ from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._accounts import ACCOUNT_FILES
 from personaplex_provision.agent.resources._apt_command import dpkg_options, run_apt
 from personaplex_provision.agent.resources._apt_image import AptImage, automatic, states
-from personaplex_provision.agent.resources._survey import look, owned_paths
+from personaplex_provision.agent.resources._survey import Look, Survey, look, owned_paths, survey
 
 Packages = Dict[str, List[str]]
 """Version and status by name."""
@@ -38,11 +38,14 @@ def take_back(host: Host, image: AptImage, lock_timeout: float) -> None:
     touched = sorted(name for name in {*old, *made} if old.get(name) != made.get(name))
     new = [name for name in touched if _there(now, name) and not _there(old, name)]
     gone = [name for name in touched if _there(old, name) and (not _there(now, name) or now[name][0] != old[name][0])]
+    start = survey([host.store.root])
     if gone:
         _reinstall(host, image, [(name, old[name][0]) for name in gone], new, lock_timeout)
     _purge(host, old, touched, lock_timeout)
     _marks(host, set(before["auto"]), set(after["auto"]))
-    _files(host, image, before, after)
+    if any(one.status.startswith("triggers-") for one in host.machine.packages().values()):
+        run_apt(host, ["dpkg", "--configure", "--pending"], lock_timeout)
+    _files(host, image, before["survey"], *_traces(before["survey"], after, start, survey([host.store.root])))
     if host.which("ldconfig"):
         host.run(["ldconfig"], check=False)
     if host.stat("/run/systemd/system").type == "directory":
@@ -78,7 +81,8 @@ def _purge(host: Host, old: Packages, names: List[str], lock_timeout: float) -> 
     now = states(host)
     purged = [name for name in names if name in now and name not in old]
     removed = [name for name in names if name in old and not _there(old, name) and _there(now, name)]
-    for verb, some in (("--purge", purged), ("--remove", removed)):
+    # Together, so that dpkg finds the order; what only goes in part makes that two steps.
+    for verb, some in (("--remove", [*removed, *purged] if removed else []), ("--purge", purged)):
         if not some:
             continue
         found = run_apt(host, ["dpkg", "--force-remove-reinstreq", verb, *some], lock_timeout, len(some))
@@ -100,20 +104,25 @@ def _marks(host: Host, old: Set[str], made: Set[str]) -> None:
             host.run(["apt-mark", verb, *some], check=False)
 
 
-def _files(host: Host, image: AptImage, before: Dict[str, Any], after: Dict[str, Any]) -> None:
+def _traces(old: Survey, after: Dict[str, Any], start: Survey, end: Survey) -> Tuple[Set[str], Set[str]]:
+    """The paths that the transaction made and changed, and those that taking the packages back did."""
+    made = {path for path in end if path not in start and path not in old}
+    changed = {path for path, seen in old.items() if end.get(path) != start.get(path) and end.get(path) != seen}
+    return made | set(after["made"]), changed | set(after["changed"])
+
+
+def _files(host: Host, image: AptImage, old: Survey, made: Set[str], changed: Set[str]) -> None:
     owned = owned_paths()
-    for path in sorted(after["made"], reverse=True):
+    for path in sorted(made, reverse=True):
         # A directory comes after what was made inside it; what is left in it then came later and goes with it.
         if look(path) and path not in owned and path not in _OURS:
             host.remove(path)
-    for path in sorted(after["changed"]):
-        seen = before["survey"][path]
-        if path in _OURS or look(path) == seen:
-            continue
-        _put_back(host, image, path, seen)
+    for path in sorted(changed):
+        if path not in _OURS and look(path) != old[path]:
+            _put_back(host, image, path, old[path])
 
 
-def _put_back(host: Host, image: AptImage, path: str, seen: List[Any]) -> None:
+def _put_back(host: Host, image: AptImage, path: str, seen: Look) -> None:
     mode, uid, gid = int(seen[0]), int(seen[1]), int(seen[2])
     now = look(path)
     if now and stat.S_IFMT(int(now[0])) != stat.S_IFMT(mode):

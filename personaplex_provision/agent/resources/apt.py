@@ -164,6 +164,7 @@ class Apt(Resource):
         found.transaction, found.size = [list(one) for one in done.steps], done.size
         found.lost = _lost(host, done)
         if not done.steps:
+            # A name that another installed package provides.
             found.missing = {}
         return found
 
@@ -172,12 +173,13 @@ class Apt(Resource):
         if now.missing is None:
             return [Change("package lists", now.lists, "fetched")] if now.lists else []
         if now.transaction is None:
+            later = _LATER if now.lists else f"(known after apply; now: {now.reason.splitlines()[0]})"
             return [
-                Change(name, have or None, None if self.state == "absent" else _pinned(self._asked(), name) or _LATER)
+                Change(name, have or None, None if self.state == "absent" else _pinned(self._asked(), name) or later)
                 for name, have in now.missing.items()
-            ] or [Change("packages", None, f"(known after apply: {now.reason})")]
+            ] or [Change("packages", None, later)]
         found = []
-        for name in now.missing:
+        for name in dict.fromkeys([*now.missing, *map(_name, self._asked())]):
             step = steps.pop(name, None)
             if step:
                 found.append(Change(name, step[1] or None, step[2] or None))

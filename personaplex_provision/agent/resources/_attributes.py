@@ -12,7 +12,7 @@ from personaplex_provision.agent.machine import Entry
 from personaplex_provision.agent.resource import Address, Resource, ResourceError, Unpredictable
 
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
-_PART = re.compile(r"([-+=])([rwxXst]*|[ugo])")
+_PART = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
 _SHIFT = {"u": 6, "g": 3, "o": 0}
 
 

@@ -28,6 +28,8 @@ from personaplex_provision.agent.resources._replacing import check_validation, k
 from personaplex_provision.agent.values import Blob
 
 _TURNS = 50
+_ROOM = 1 << 16
+"""Characters by which a text may grow past twice what one edit makes of it."""
 
 
 @dataclass
@@ -134,11 +136,14 @@ class EditedFile(PathResource):
         return host.realpath(path) if self.follows() and host.stat(path).type == "link" else path
 
     def _settled(self, text: str) -> str:
+        room = 2 * max(len(text), len(self.edit(text))) + _ROOM
         for _ in range(_TURNS):
             after = self.edit(text)
             if after == text:
                 return text
             text = after
+            if len(text) > room:
+                break
         raise ResourceError(
             f"editing {self.path} would never end: each run changes what the one before wrote",
             hint="make the expression not match what the edit leaves, for example with (?!…) behind it",

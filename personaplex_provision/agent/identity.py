@@ -12,6 +12,7 @@ import ctypes
 import os
 import platform
 import pwd
+import threading
 from typing import Iterator, List, Optional
 
 _SETGROUPS = {"x86_64": 116, "aarch64": 159}
@@ -30,29 +31,49 @@ class Identity:
         self.uid, self.gid, self.home, self.shell = account.pw_uid, account.pw_gid, account.pw_dir, account.pw_shell
         self.groups: List[int] = os.getgrouplist(self.name, self.gid) if self.foreign else []
 
+    @classmethod
+    def predicted(cls, name: str, uid: int, gid: int, home: str) -> Identity:
+        """A user that an earlier task of a plan will make; nobody can act as it yet: reading is done as the agent."""
+        found = cls()
+        found.name, found.uid, found.gid, found.home = name, uid, gid, home
+        return found
+
     @contextlib.contextmanager
     def acting(self) -> Iterator[None]:
         """File operations of this thread happen as this user."""
-        if not self.foreign:
+        with _switched(self if self.foreign else None):
             yield
-            return
-        _become(self.uid, self.gid, self.groups)
-        try:
-            yield
-        finally:
-            _become(os.geteuid(), os.getegid(), os.getgroups() or [os.getegid()])
 
     @contextlib.contextmanager
     def itself(self) -> Iterator[None]:
-        """Inside `acting`, file operations happen as the agent again (its journal and store)."""
-        if not self.foreign:
+        """File operations happen as the agent (its journal and store), whoever this thread acts as."""
+        with _switched(None):
             yield
-            return
-        _become(os.geteuid(), os.getegid(), [os.getegid()])
-        try:
-            yield
-        finally:
-            _become(self.uid, self.gid, self.groups)
+
+
+_thread = threading.local()
+"Whom each thread acts as: `identity`, missing or None for the agent itself."
+
+
+@contextlib.contextmanager
+def _switched(to: Optional[Identity]) -> Iterator[None]:
+    before: Optional[Identity] = getattr(_thread, "identity", None)
+    if before is to:
+        yield
+        return
+    _assume(to)
+    try:
+        yield
+    finally:
+        _assume(before)
+
+
+def _assume(identity: Optional[Identity]) -> None:
+    if identity is None:
+        _become(os.geteuid(), os.getegid(), os.getgroups() or [os.getegid()])
+    else:
+        _become(identity.uid, identity.gid, identity.groups)
+    _thread.identity = identity
 
 
 def _own_account() -> pwd.struct_passwd:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List
 
 from personaplex_provision.agent import step
+from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.kinds import secret_fields
+from personaplex_provision.agent.machine import User
 from personaplex_provision.agent.overlay import PlanningHost, Prediction
 from personaplex_provision.agent.resource import Change, Resource, ResourceError, Unpredictable
 from personaplex_provision.agent.session import Message, Session
@@ -84,7 +87,8 @@ class Planner:
         if task.external:
             self.flush()
             reply = self.session.ask({"type": "external", "task": task.address, "planning": True})
-            self._tell(task, reply["action"], **{key: reply[key] for key in ("diff", "reason", "result") if key in reply})
+            shown_of = {key: reply[key] for key in ("diff", "reason", "result") if key in reply}
+            self._tell(task, reply["action"], **shown_of)
             return
         self._observe(task, resources[task.address])
 
@@ -126,13 +130,9 @@ class Planner:
     def _observe(self, task: Task, resource: Resource) -> None:
         began = time.monotonic()
         try:
-            host = PlanningHost(self.session.host(task), self.prediction, task.name or task.address)
+            host = self._host(task)
         except ResourceError as error:
-            known = self.prediction.declared.get(("user", task.user))
-            if known:
-                self._unknown(task, resource, None, f'the user "{task.user}" is made by an earlier task')
-            else:
-                self._problem(task, error)
+            self._problem(task, error)
             return
         try:
             finding = step.observe(resource, host)
@@ -146,7 +146,7 @@ class Planner:
             self._problem(task, ResourceError(plain(error)))
             return
         if task.probe and not resource.probe:
-            self._ask_command(task, resource, host)
+            self._ask_command(task, resource)
             return
         fields: Message = {"reversible": self.reversible(task, finding.reversible)}
         if finding.changes:
@@ -166,13 +166,23 @@ class Planner:
         fields["seconds"] = round(time.monotonic() - began, 6)
         self._tell(task, finding.action, **{key: value for key, value in fields.items() if value not in ("", [])})
 
-    def _ask_command(self, task: Task, resource: Resource, host: PlanningHost) -> None:
+    def _host(self, task: Task) -> PlanningHost:
+        """The planning host as the task sees it; its user may be one that an earlier task makes."""
+        made = self.prediction.declared.get(("user", task.user)) if task.user else None
+        if isinstance(made, User):
+            real = self.session.host(dataclasses.replace(task, user=""))
+            real.identity = Identity.predicted(made.name, made.uid, made.gid, made.home)
+        else:
+            real = self.session.host(task)
+        return PlanningHost(real, self.prediction, task.name or task.address)
+
+    def _ask_command(self, task: Task, resource: Resource) -> None:
         """A command that was declared to change nothing is asked while planning, if nothing it may read will change."""
         if self.prediction:
             self._tell(task, "unknown", reason="what it reads may be changed by earlier tasks", probe=True)
             return
         try:
-            outcome = step.apply(resource, self.session.host(task), lambda finding: None)
+            outcome = step.apply(resource, self.session.host(task), lambda _finding: None)
         except ResourceError as error:
             self._tell(task, "none", result={**error.result, "failed": True, "msg": error.summary}, probe=True)
             return
@@ -199,9 +209,8 @@ class Planner:
             })
         return found
 
-    def _unknown(self, task: Task, resource: Resource, host: PlanningHost | None, why: str) -> None:
-        if host is not None:
-            self._seal(task, resource, host)
+    def _unknown(self, task: Task, resource: Resource, host: PlanningHost, why: str) -> None:
+        self._seal(task, resource, host)
         self._tell(task, "unknown", reason=why, reversible=self.reversible(task, resource.reversible))
 
     def _seal(self, task: Task, resource: Resource, host: PlanningHost) -> None:

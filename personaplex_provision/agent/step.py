@@ -83,7 +83,7 @@ def apply(resource: Resource, host: Host, intent: Callable[[Finding], None]) -> 
             resource.converge(now, host)
             host.changed()
             after = resource.observe(host)
-            if resource.readable:
+            if resource.readable and action != "run":
                 _settled(resource, after)
             result = resource.result(now, after, host)
         except BaseException:

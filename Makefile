@@ -1,0 +1,54 @@
+# The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test fast lab lint types coverage soak bench-quick schema clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/' | sort
+
+$(BIN)/provision: pyproject.toml
+	@sh tools/venv $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/.test: $(BIN)/provision
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+demo: $(BIN)/provision ## install into .venv and apply the quickstart to this machine, as this user
+	@$(BIN)/provision plan playbooks/quickstart.yml
+	@$(BIN)/provision apply -y playbooks/quickstart.yml
+	@echo; echo "It is all below ~/personaplex-quickstart. See what it would do now:  $(BIN)/provision plan playbooks/quickstart.yml"
+	@echo "Take it back:  $(BIN)/provision rollback"
+
+test: lint types fast lab ## everything; says what it leaves out where there is no lab
+
+lint: $(VENV)/.test ## style and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.test ## mypy --strict
+	$(BIN)/mypy
+
+fast: $(VENV)/.test ## tests that need no lab
+	$(BIN)/pytest -m "not lab and not bench" tests
+
+lab: $(VENV)/.test ## tests on disposable hosts; needs root and systemd-nspawn
+	@sh tools/lab-needs
+	$(BIN)/pytest -m "lab or bench" tests
+
+coverage: $(VENV)/.test ## how much of agent/ and planning/ the fast tests reach
+	$(BIN)/pytest -m "not lab and not bench" --cov=personaplex_provision/agent --cov=personaplex_provision/planning --cov-report=term tests
+
+soak: $(VENV)/.test ## the long counts
+	PROVISION_ORDERS=20 $(BIN)/pytest -m "lab" tests/lab/test_order.py
+
+bench-quick: $(VENV)/.test ## a plan over SSH beside the bare connection
+	$(BIN)/python -m tests.benchmarks
+
+schema: $(BIN)/provision ## the JSON schema that editors read
+	$(BIN)/provision schema > schema.json
+
+clean: ## removes what was built here
+	rm -rf $(VENV) .coverage .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

@@ -37,7 +37,7 @@ class Link:
 
     def connect(self) -> Any:
         """An authenticated transport to the host. Raises UnreachableError."""
-        from tenacity import RetryCallState, Retrying, wait_exponential_jitter
+        from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
         began = time.monotonic()
 
@@ -50,7 +50,8 @@ class Link:
             return error is not None and _patience(error, self.connection.timeout) > 0
 
         retrying = Retrying(
-            stop=give_up, retry=worth_it, wait=wait_exponential_jitter(initial=0.2, max=5.0, jitter=0.5), reraise=True,
+            stop=give_up, retry=worth_it, wait=wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.5),
+            reraise=True,
         )
         try:
             return retrying(self._attempt)

@@ -51,7 +51,14 @@ def run_apt(host: Host, argv: List[str], lock_timeout: float, total: int = 0) ->
 
 
 def update_lists(host: Host, lock_timeout: float, source: str = "") -> None:
-    """Fetches the package lists, of one sources file only when `source` is given. Raises ResourceError."""
+    """Fetches the package lists, of one sources file only when `source` is given and the rest is as fetched.
+
+    Raises ResourceError.
+    """
+    fetched = host.stat(LISTS).mtime
+    others = [one for one in _sources(host) if one not in (source, SOURCES[1])]
+    if not _have_lists(host) or any(host.stat(one).mtime > fetched for one in others):
+        source = ""
     wait_for_lock(host, [f"{LISTS}/lock"], lock_timeout)
     argv = ["apt-get", "-q", "-o", f"DPkg::Lock::Timeout={int(lock_timeout)}", "update"]
     if source:
@@ -64,9 +71,8 @@ def update_lists(host: Host, lock_timeout: float, source: str = "") -> None:
     if found.rc != 0 or wrong:
         hint = "the address, the suite or the key of a source is wrong, or the host has no network"
         raise ResourceError("the package lists could not be fetched", "\n".join(wrong) or found.stderr.strip(), hint)
-    if not source:
-        # apt leaves the directory's time alone when nothing was new; it says here when the lists were fetched.
-        host.run(["touch", LISTS])
+    # apt leaves the directory's time alone when nothing was new; here it says when the lists were fetched.
+    host.run(["touch", LISTS])
 
 
 def stale_lists(host: Host, asked: bool, valid: float) -> str:

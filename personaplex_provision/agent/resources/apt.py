@@ -151,7 +151,7 @@ class Apt(Resource):
                 raise Unpredictable(f"{lists}; they are fetched first")
             if self.deb is not None and not host.stat(deb.local_path(host, self.deb), follow=True).exists:
                 raise Unpredictable(f"{self.deb} is not there yet")
-            done = simulate(host, self._arguments(host, missing))
+            done = self._simulate(host, missing)
         except Unpredictable as why:
             if host.planning and not missing:
                 raise
@@ -167,6 +167,13 @@ class Apt(Resource):
             # A name that another installed package provides.
             found.missing = {}
         return found
+
+    def _simulate(self, host: Host, missing: Dict[str, str]) -> Transaction:
+        done = simulate(host, self._arguments(host, missing))
+        if self.deb is not None and missing and not done.steps and not done.error:
+            # apt takes a colon in a file's name for an architecture and then silently does nothing.
+            done.error = f"apt-get does not take {self.deb} for a package: give the file a plain name"
+        return done
 
     def diff(self, now: Apt) -> List[Change]:
         steps = {one[0]: one for one in now.transaction or []}
@@ -223,7 +230,7 @@ class Apt(Resource):
             return
         missing = self._missing(host)
         arguments = self._arguments(host, missing)
-        done = simulate(host, arguments)
+        done = self._simulate(host, missing)
         if done.error:
             raise ResourceError("apt-get refuses", done.error, self._hint(done.error, now))
         self._guard(done)

@@ -60,6 +60,8 @@ class Resource:
     "Other spellings of parameters: alias -> field."
     free_form: ClassVar[str] = ""
     "Field that takes the text of `kind: some text`, for kinds that allow it (command, shell)."
+    open_ended: ClassVar[bool] = False
+    "Whether any other parameter is taken too, for kinds whose parameters are names of the user's (set_fact)."
     reversible: ClassVar[str] = "exact"
     "`exact`, `best-effort` or `irreversible`; `reversibility()` may decide by the fields."
     exclusive: ClassVar[tuple[str, ...]] = ()

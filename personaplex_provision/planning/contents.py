@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ def from_controller(kind: str, params: dict[str, Any]) -> bool:
     """Whether the task's `src` names something on the controller."""
     remote = str(params.get("remote_src", "")).lower() in ("true", "yes", "on", "1")
     source = params.get("src")
+    if kind == "script":
+        return bool(params.get("cmd")) and "content" not in params
     if kind == "unarchive" and source and "://" in str(source):
         return False
     return kind in SENDS and bool(source) and not remote
@@ -40,11 +43,15 @@ def load(kind: str, params: dict[str, Any], templar: Templar, position: Position
 
     Raises MissingFileError, InvalidError, Pending.
     """
+    if kind == "script":
+        return _script(params, templar, position, file)
     source = str(params["src"])
     found = {key: value for key, value in params.items() if key != "src"}
     if kind == "template":
         found["content"] = templar.render_file(source, position)
-        return _named(found, source, params)
+        if str(params.get("mode", "")) == "preserve":
+            found["mode"] = _mode_of(templar.find(source, SENDS[kind], beside=os.path.abspath(file)) or source)
+        return _named(found, source.removesuffix(".j2"), params)
     beside = os.path.abspath(file)
     path = templar.find(source.rstrip("/") or "/", SENDS[kind], beside=beside)
     if path is None:
@@ -55,8 +62,8 @@ def load(kind: str, params: dict[str, Any], templar: Templar, position: Position
         return list(_directory(path, source, found))
     found["content"] = read(path, templar, position)
     if kind == "copy" and str(params.get("mode", "")) == "preserve":
-        found["mode"] = f"{stat.S_IMODE(os.stat(path).st_mode):04o}"
-    return found if kind == "unarchive" else _named(found, source, params)
+        found["mode"] = _mode_of(path)
+    return _named(found, source, params) if kind == "copy" else found
 
 
 def read(path: str, templar: Templar, position: Position | None) -> bytes | Secret:
@@ -72,12 +79,30 @@ def read(path: str, templar: Templar, position: Position | None) -> bytes | Secr
     return data
 
 
+def _mode_of(path: str) -> str:
+    return f"{stat.S_IMODE(os.stat(path).st_mode):04o}"
+
+
+def _script(params: dict[str, Any], templar: Templar, position: Position | None, file: str) -> dict[str, Any]:
+    """A script's text; its path is the first word of `cmd`, and its arguments follow."""
+    try:
+        source = shlex.split(str(params["cmd"]))[0]
+    except (ValueError, IndexError):
+        return params  # the kind itself says what is wrong with the words
+    path = templar.find(source, SENDS["script"], beside=os.path.abspath(file))
+    if path is None:
+        raise templar.not_found(source, SENDS["script"], position)
+    return {**params, "content": read(path, templar, position)}
+
+
 def _named(found: dict[str, Any], source: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with the name the file gets where `dest` turns out to be a directory."""
+    name = os.path.basename(source)
     dest = str(params.get("dest", params.get("path", "")))
     if dest.endswith("/"):
-        key = "dest" if "dest" in params else "path"
-        name = os.path.basename(source).removesuffix(".j2") if source.endswith(".j2") else os.path.basename(source)
-        found[key] = dest + name
+        found["dest" if "dest" in params else "path"] = dest + name
+    elif "basename" not in params:
+        found["basename"] = name
     return found
 
 
@@ -100,6 +125,6 @@ def _directory(path: str, source: str, params: dict[str, Any]) -> Iterator[Sent]
                 data = handle.read()
             own = dict(plain)
             if str(own.get("mode", "")) == "preserve":
-                own["mode"] = f"{stat.S_IMODE(os.stat(full).st_mode):04o}"
+                own["mode"] = _mode_of(full)
             yield Sent(os.path.join(below, name), False,
                        {**own, dest_key: os.path.join(dest, below, name), "content": data})

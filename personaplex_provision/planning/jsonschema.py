@@ -221,6 +221,8 @@ def _kind(name: str, library: Mapping[str, str] | None) -> Schema:
             required.append([one.name, *one.aliases])
     found = _object(properties)
     found["description"] = page.summary
+    if cls.open_ended:
+        found["additionalProperties"] = True
     needs = [{"anyOf": [{"required": [name]} for name in names]} for names in required]
     # A free-form kind and one with `args:` or `module_defaults:` get parameters from elsewhere too.
     if needs and not page.free_form:

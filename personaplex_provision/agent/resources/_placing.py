@@ -59,8 +59,8 @@ class PlacedFile(Resource):
     "Whether a link at `dest` is followed; otherwise the file takes its place."
     validation: str | None = None
     "Command that must accept the new content before it is put in place; `%s` stands for its path."
-    basename: str = observed("")
-    "Name the file gets inside a `dest` that is a directory."
+    basename: str = ""
+    "Name the file gets inside a `dest` that is a directory; the one of `src` when left out."
     exists: bool = observed(False)
     "Whether something is there."
 

@@ -23,6 +23,7 @@ class SetFact(Effectless):
     """
 
     kind = "set_fact"
+    open_ended = True
     probe = True
 
     names: List[str] = field(default_factory=list)

@@ -74,5 +74,7 @@ class Run:
         self.lease.free()
 
     def _tell(self, record: Record) -> None:
+        if record.get("owed"):
+            self.session.send({"type": "handler_owed", "task": record["task"], "handlers": record["owed"]})
         if record["type"] not in _PRIVATE and not record.get("hidden"):
             self.session.send({key: value for key, value in record.items() if key not in ("marks", "owed")})

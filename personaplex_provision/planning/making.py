@@ -263,6 +263,8 @@ class Maker:
         words = self.written.keywords
         if "when" in words and not templar.condition(words["when"], words.at("when")):
             return f"when: {_expression(words['when'])}"
+        if templar.render(words.get("check_mode", self.scope.keywords.get("check_mode"))) is True:
+            return "check_mode: true keeps it from being applied"
         once = words.get("run_once", self.scope.keywords.get("run_once"))
         if once and self.context.batch and self.context.host != self.context.batch[0]:
             return f"run_once: {self.context.batch[0]} does it"

@@ -11,7 +11,8 @@ from personaplex_provision.errors import Diagnostic, ProvisionError, Unreachable
 
 Event = dict[str, Any]
 EVENTS = frozenset({
-    "plan_task", "task_start", "task_progress", "task_output", "task_end", "rollback_task", "diagnostic", "handler_owed",
+    "plan_task", "task_start", "task_progress", "task_output", "task_end", "rollback_task", "diagnostic",
+    "handler_owed",
 })
 
 

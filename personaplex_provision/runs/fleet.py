@@ -115,8 +115,8 @@ class Fleet:
     def apply(self, confirm: Callable[[], bool]) -> int:
         """Plans, asks, applies. Raises InvalidError, DeclinedError."""
         code = self.plan()
-        todo = [host for host in self._alive(self.hosts) if host.needs_apply()]
-        if not todo or (code not in (0, 5)):
+        todo = [host for host in self._alive(self.hosts) if host.needs_apply() and host.outcome.exit == 0]
+        if not todo:
             return self.summary(code)
         if not confirm():
             from personaplex_provision.errors import DeclinedError

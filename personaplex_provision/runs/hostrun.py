@@ -215,7 +215,8 @@ class HostRun:
         try:
             self._talk.channel.send_blob(message["sha256"], data)
         except OSError as error:
-            raise UnreachableError(Diagnostic(f"{self.name}: the connection ended while a content was sent", str(error))) from None
+            summary = f"{self.name}: the connection ended while a content was sent"
+            raise UnreachableError(Diagnostic(summary, str(error))) from None
         return {}
 
     # events and results
@@ -233,6 +234,11 @@ class HostRun:
         assert self._part is not None
         self._part.entries[address] = event
         action = event["action"]
+        if event.get("problem") and event["kind"] in ("assert", "fail") and self._refuses(address):
+            self.outcome.exit = 10
+            self._tell({"type": "diagnostic", "severity": "error", "host": self.name, "task": address,
+                        "summary": f'{event["name"]}: {event["problem"]}', "detail": event.get("detail", ""),
+                        "hint": event.get("hint", "")})
         if action == "unknown":
             self.outcome.unknown += 1
         elif action != "none":
@@ -263,6 +269,11 @@ class HostRun:
             if not task.judged:
                 known["changed"] = task.changed if task.changed is not None else True
             self._register(address, Later(known, address))
+
+    def _refuses(self, address: str) -> bool:
+        """Whether a check that already fails forbids the whole run: nothing would rescue or ignore it."""
+        task = self._task(address)
+        return task is not None and not task.block and not task.ignore_errors and task.trigger == "success"
 
     def _register(self, address: str, result: Any) -> None:
         """Keeps a result, and the whole of a loop's once all its items have ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from personaplex_provision.executors.connection import Connection, connection_of
 from personaplex_provision.language.inventory import Inventory, load_inventory
 from personaplex_provision.language.playbook import load_playbook, nodes_of, roles_of
 from personaplex_provision.language.source import Mapping as Positioned
-from personaplex_provision.language.templates import Templar
+from personaplex_provision.language.templates import Scope, Templar, inert
 from personaplex_provision.language.tree import Play, Playbook, Written
 from personaplex_provision.language.variables import Layer, Level, Variables, parse_extra_vars
 from personaplex_provision.language.vars_file import load_vars_file
@@ -64,18 +64,16 @@ class Project:
         return {
             **self.inventory.magic(host), "playbook_dir": directory, "hostvars": self.hostvars(),
             "ansible_play_hosts": plays, "ansible_play_hosts_all": plays, "ansible_play_batch": batch,
-            "play_hosts": plays, "ansible_check_mode": False, "ansible_version": {"full": "2.21.0", "major": 2, "minor": 21},
+            "play_hosts": plays, "ansible_check_mode": False,
+            "ansible_version": {"full": "2.21.0", "major": 2, "minor": 21},
             "ansible_run_tags": sorted(self.options.tags), "ansible_skip_tags": sorted(self.options.skip_tags),
             "ansible_forks": self.options.forks,
         }
 
-    def hostvars(self) -> dict[str, Any]:
-        """Every host's inventory variables, by host; built once."""
+    def hostvars(self) -> Mapping[str, Any]:
+        """Every host's inventory variables by host, looked up when they are used."""
         if not hasattr(self, "_hostvars"):
-            self._hostvars = {
-                name: {**self.variables(name).as_dict(), **self.inventory.magic(name)}
-                for name in (self.inventory.hosts if len(self.inventory.hosts) <= 500 else ())
-            }
+            self._hostvars = _HostVars(self)
         return self._hostvars
 
     def connection(self, host: str, become: bool) -> Connection:
@@ -100,7 +98,7 @@ class Project:
         base = self.variables(host)
         magic = self.magic(host, batch, plays)
         magic["ansible_facts"] = {name.removeprefix("ansible_"): value for name, value in facts.items()}
-        layers = [Layer(Level.FACTS, facts, "facts")] if facts else []
+        layers = [Layer(Level.FACTS, inert(facts), "facts")] if facts else []
         if play.vars:
             layers.append(Layer(Level.PLAY_VARS, play.vars, "vars of the play"))
         if self.prompts:
@@ -128,6 +126,29 @@ class Project:
             found = next((one for one in paths if os.path.exists(one)), paths[0] if len(paths) == 1 else None)
             if found is not None:
                 yield found, position
+
+
+class _HostVars(Mapping[str, Any]):
+    """`hostvars`: each host's variables in that host's own terms."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._known: dict[str, Scope] = {}
+
+    def __getitem__(self, name: str) -> Scope:
+        if name not in self._known:
+            project = self._project
+            if name not in project.inventory.hosts and name != "localhost":
+                raise KeyError(name)
+            values = {**project.variables(name).as_dict(), **project.inventory.magic(name)}
+            self._known[name] = Scope(Templar(values, vault=project.keys, search_path=[project.directory]))
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._project.inventory.hosts)
+
+    def __len__(self) -> int:
+        return len(self._project.inventory.hosts)
 
 
 def open_project(options: Options, playbook: str | None = None, ask: Any = None) -> Project:

@@ -40,10 +40,13 @@ def rollback(
     def tell(event: Event) -> None:
         report({"schema": 1, "ts": round(time.time(), 3), "run": mine, **event})
 
+    def look(host: HostRun) -> None:
+        _moved(host, host.rollback({**wanted, "plan": True}), force or plan)
+
     runs = [_host(project, name, become, tell) for name, become in hosts.items()]
     wanted: Event = {"run": run, "to": to}
     _each(runs, lambda host: host.connect(), tell, options)
-    _each(_alive(runs), lambda host: _moved(host, host.rollback({**wanted, "plan": True}), force or plan), tell, options)
+    _each(_alive(runs), look, tell, options)
     if not plan and any(host.outcome.exit == 0 for host in runs):
         if not confirm():
             raise DeclinedError("declined: nothing was changed")
@@ -67,7 +70,7 @@ def recorded(options: Options, run: str = "") -> dict[str, list[Event]]:
     project, hosts = _hosts(options, "")
     found = {}
     for name, become in hosts.items():
-        host = _host(project, name, become, lambda event: None)
+        host = _host(project, name, become, lambda _event: None)
         host.connect()
         try:
             found[name] = host.runs(run)
@@ -79,7 +82,7 @@ def recorded(options: Options, run: str = "") -> dict[str, list[Event]]:
 def gather(options: Options, name: str) -> Event:
     """The facts of one host."""
     project = open_project(options)
-    host = _host(project, project.inventory.host(name).name, False, lambda event: None, facts=True)
+    host = _host(project, project.inventory.host(name).name, False, lambda _event: None, facts=True)
     try:
         found: Event = host.connect()["facts"]
         return found

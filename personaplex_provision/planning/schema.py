@@ -92,7 +92,7 @@ def _given(
         name = key if key in known else cls.aliases.get(key, key)
         if name not in known and cls.open_ended:
             continue
-        elif name not in known:
+        if name not in known:
             where = at.key_at(key) if at is not None else position
             if any(one.name == name for one in dataclasses.fields(cls)):
                 findings.add(f"{cls.kind}.{key} is what is found on the host and cannot be set", where)

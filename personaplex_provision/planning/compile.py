@@ -49,7 +49,7 @@ def compile_play(
     walk.resolve_requires()
     walk.findings.raise_if_any()
     return Compiled(walk.made.tasks, walk.made.resources, walk.made.judges, walk.made.again, walk.made.loops,
-                    walk.made.external, walk.known)
+                    walk.made.items, walk.made.external, walk.known)
 
 
 @dataclass
@@ -196,6 +196,8 @@ class Walk:
             if len(made.tasks) == 1 and single.skipped:
                 self.context.results[maker.address] = {"skipped": True, "changed": False, "failed": False,
                                                        "skip_reason": single.skipped}
+            if made.loops.get(maker.address) == []:
+                self.context.results[maker.address] = {"results": [], "changed": False, "failed": False, "skipped": True}
             for address in made.loops.get(maker.address, ()):
                 task = next(one for one in made.tasks if one.address == address)
                 task.register = task.register or name

@@ -33,13 +33,15 @@ class Made:
     "Deferred tasks: how to make them once more is known. Raises Pending while it is not."
     loops: dict[str, list[str]] = field(default_factory=dict)
     "Address of a loop's join -> the addresses of its items."
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    "Address of a loop's item -> what its result carries besides: `{loop_var: item, 'ansible_loop_var': loop_var}`."
     external: dict[str, Callable[[], Made]] = field(default_factory=dict)
     "Tasks the controller carries out itself, compiled for its own machine."
 
     def add(self, other: Made) -> None:
         """Takes over everything of `other`."""
         self.tasks += other.tasks
-        for name in ("resources", "judges", "again", "loops", "external"):
+        for name in ("resources", "judges", "again", "loops", "items", "external"):
             getattr(self, name).update(getattr(other, name))
 
 
@@ -97,6 +99,7 @@ class Maker:
                 task.requires = [*before]
             before = [[task.address, "listed"] for task in one.tasks]
             made.add(one)
+            made.items.update(dict.fromkeys((task.address for task in one.tasks), extra))
         addresses = [task.address for task in made.tasks]
         join.requires = [[address, "item of the loop"] for address in addresses]
         made.loops[self.address] = addresses

@@ -283,6 +283,7 @@ class HostRun:
         results = self.context.results
         if address not in self._part.compiled.loops:
             results[address] = _with_lines(result)
+            results[address].update(self._part.compiled.items.get(address, {}))
         for join, items in self._part.compiled.loops.items():
             if address in items and all(one in results for one in items):
                 found = [results[one] for one in items]

@@ -1,0 +1,112 @@
+"""`provision apply PLAYBOOK | FILE.plan`: plan, ask, make it so."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from personaplex_provision.cli import flags
+from personaplex_provision.cli.output import Output
+
+if TYPE_CHECKING:
+    from personaplex_provision.cli.savedplan import Kept
+    from personaplex_provision.runs.options import Options
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser("apply", help="plan, ask, then make it so")
+    parser.add_argument("playbook", metavar="PLAYBOOK|FILE.plan")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("-C", "--check", action="store_true", help="only plan")
+    parser.add_argument("-D", "--diff", action="store_true", help="differences are always shown")
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when something was changed")
+    flags.everything(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Applies a playbook or a saved plan. Raises DeclinedError, StaleError, InvalidError …"""
+    from personaplex_provision.cli import savedplan, session
+    from personaplex_provision.planning.saved import is_saved
+
+    kept = savedplan.open_(args.playbook) if is_saved(args.playbook) else None
+    playbook = kept.playbook if kept else args.playbook
+    if kept:
+        kept.fill(args)
+    output, options = session.begin(args, playbook)
+    if args.check:
+        from personaplex_provision.cli.plan import plan
+
+        return plan(output, options, playbook, None, args.detailed_exitcode)
+    return apply(output, options, playbook, args.yes, args.detailed_exitcode, kept)
+
+
+def apply(
+    output: Output, options: Options, playbook: str, yes: bool, detailed: bool = False, kept: Kept | None = None,
+) -> int:
+    """Plans a playbook, asks and applies it; with `kept` only if the plan is still that one."""
+    from personaplex_provision.cli import session
+    from personaplex_provision.cli.plan import chains
+    from personaplex_provision.cli.running import Job
+    from personaplex_provision.cli.stage import Stage
+    from personaplex_provision.reports.plan import question
+    from personaplex_provision.runs.fleet import Fleet
+
+    project = session.open_playbook(output, options, playbook)
+    job = Job(output)
+    stage = Stage(output, job)
+    detail = {"changes": detailed}
+
+    def report(event: dict[str, Any]) -> None:
+        if event["type"] == "summary" and event["exit"] == 0 and detail["changes"] and _changed(event):
+            event = {**event, "exit": 2}
+        stage.report(event)
+
+    fleet = Fleet(project, report)
+    job.stop = lambda kill: fleet.stop(kill)
+
+    def confirm() -> bool:
+        stage.pause()
+        if kept is not None:
+            kept.compare(fleet)
+        if not output.json:
+            output.say(stage.plan_text(output.err, chains(fleet)))
+        agreed = agree(output, job, question(stage.planned.totals()), "apply", yes)
+        job.changing = agreed
+        return agreed
+
+    def work() -> int:
+        try:
+            code = fleet.apply(confirm)
+            stage.close()
+            if not output.json:
+                if not job.changing:
+                    output.say(stage.plan_text(output.err))
+                output.document(stage.summary_text())
+            return stage.progress.exit if stage.progress.exit is not None else code
+        finally:
+            stage.close()
+            fleet.close()
+
+    return job.run(work)
+
+
+def agree(output: Output, job: Any, question: str, command: str, yes: bool) -> bool:
+    """Asks whether to go on; True with `-y`. Raises DeclinedError without a terminal to ask on."""
+    from personaplex_provision.cli.prompts import ask_yes, has_terminal
+    from personaplex_provision.errors import DeclinedError, Diagnostic
+
+    if yes:
+        return True
+    if not has_terminal():
+        raise DeclinedError(Diagnostic(f"{question}: there is no terminal to ask, and nothing was changed",
+                                       hint=f"`provision {command} -y` does not ask"))
+    answer = job.ask(lambda: ask_yes(f"{output.err(question, 'bold')}. Go on?"))
+    if isinstance(answer, Exception):
+        raise answer
+    return bool(answer)
+
+
+def _changed(event: dict[str, Any]) -> bool:
+    return any(host.get("changed") for host in event["hosts"].values())

@@ -1,0 +1,101 @@
+"""`provision`: finds the command, imports it and only it, and turns every error into its exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from personaplex_provision import __version__
+
+if TYPE_CHECKING:
+    from personaplex_provision.cli.parser import Parser
+
+COMMANDS = {
+    "validate": "check playbooks, roles and inventory; connects to nothing",
+    "plan": "show what would change; changes nothing",
+    "apply": "plan, ask, then make it so",
+    "rollback": "take runs back",
+    "resume": "finish an interrupted run",
+    "runs": "list the runs recorded on the hosts",
+    "graph": "show the tasks of a playbook and what each comes after",
+    "inventory": "show hosts, groups and their variables",
+    "vars": "show a host's variables, and where each was defined",
+    "facts": "show what is found out about a host",
+    "doc": "show the reference of a kind, or list all kinds",
+    "schema": "print the JSON schema of a playbook, for editors",
+    "completion": "print completion for a shell",
+    "vault": "seal and open files with Ansible Vault",
+}
+RESERVED = ("verify", "doctor", "snapshot", "drift", "confirm", "attach", "unlock", "exec", "bench", "report", "ui",
+            "lock", "import-ansible", "init", "pull", "bundle")
+"Names of commands to come: not to be used for anything else."
+
+
+def script() -> None:
+    """The entry point of the installed command."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns its exit code, for whatever happens."""
+    if arguments[:1] in (["--version"], ["version"]):
+        sys.stdout.write(f"provision {__version__}\n")
+        return 0
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    from personaplex_provision.cli import failure
+
+    try:
+        return _run(arguments)
+    except SystemExit as error:  # argparse's --help
+        return error.code if isinstance(error.code, int) else 1
+    except BaseException as error:
+        return failure.answer(error, arguments)
+
+
+def build(name: str, parser: Parser | None = None) -> Parser:
+    """The parser of `provision` with one command; its module is imported here."""
+    import importlib
+
+    from personaplex_provision.cli.parser import Parser
+
+    top = parser or Parser(prog="provision", add_help=False)
+    commands = next((one for one in top._actions if hasattr(one, "add_parser")), None)
+    if commands is None:
+        commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    importlib.import_module(f"personaplex_provision.cli.{name}").add_parser(commands)
+    return top
+
+
+def _run(arguments: list[str]) -> int:
+    from personaplex_provision.errors import Diagnostic, UsageError, suggestion
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        if len(arguments) > 1 and arguments[1] in COMMANDS:
+            return _run([arguments[1], "--help"])
+        (sys.stdout if arguments else sys.stderr).write(overview())
+        return 0 if arguments else 64
+    name = arguments[0]
+    if name in RESERVED:
+        raise UsageError(Diagnostic(f"`provision {name}` is reserved, and not available yet",
+                                    hint="`provision --help` lists what there is"))
+    if name.startswith("-"):
+        raise UsageError(Diagnostic(f'the command comes first, before "{name}"', hint="provision COMMAND [FLAGS]"))
+    if name not in COMMANDS:
+        near = suggestion(name, (*COMMANDS, *RESERVED)) or "`provision --help` lists what there is"
+        raise UsageError(Diagnostic(f'unknown command "{name}"', hint=near))
+    args = build(name).read(arguments)
+    code: int = args.run(args)
+    sys.stdout.flush()
+    return code
+
+
+def overview() -> str:
+    """What `provision --help` prints."""
+    wide = max(map(len, COMMANDS))
+    lines = ["usage: provision COMMAND [FLAGS]", "", "Brings machines to a described state; shows the difference first, takes "
+             "every change back.", "", "commands:"]
+    lines += [f"  {name:<{wide}}  {text}" for name, text in COMMANDS.items()]
+    lines += ["", "`provision COMMAND --help` shows a command's flags; `provision --version` the version."]
+    return "\n".join(lines) + "\n"

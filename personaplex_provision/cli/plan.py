@@ -1,0 +1,82 @@
+"""`provision plan PLAYBOOK`: the difference between the hosts and what is written; changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from personaplex_provision.cli import flags
+from personaplex_provision.cli.output import Output
+
+if TYPE_CHECKING:
+    from personaplex_provision.runs.fleet import Fleet
+    from personaplex_provision.runs.options import Options
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser("plan", help="show what would change; changes nothing")
+    parser.add_argument("playbook", metavar="PLAYBOOK")
+    parser.add_argument("--out", metavar="FILE", help="keep the plan in a file that `apply` takes")
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when something would change")
+    parser.add_argument("-D", "--diff", action="store_true", help="differences are always shown")
+    flags.everything(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plans and prints."""
+    from personaplex_provision.cli import session
+
+    output, options = session.begin(args, args.playbook)
+    return plan(output, options, args.playbook, getattr(args, "out", None), args.detailed_exitcode)
+
+
+def plan(output: Output, options: Options, playbook: str, out: str | None, detailed: bool) -> int:
+    """Plans a playbook, prints the plan and, with `out`, keeps it. Returns the exit code."""
+    from personaplex_provision.cli import savedplan, session
+    from personaplex_provision.cli.running import Job
+    from personaplex_provision.cli.stage import Stage
+    from personaplex_provision.runs.fleet import Fleet
+
+    project = session.open_playbook(output, options, playbook)
+    job = Job(output)
+    stage = Stage(output, job)
+    fleet = Fleet(project, stage.report)
+
+    def work() -> int:
+        try:
+            code = fleet.plan()
+            if detailed and code == 0 and stage.planned.totals().actions:
+                code = 2
+            stage.close()
+            if out:
+                savedplan.keep(out, fleet, playbook)
+            if not output.json:
+                output.document(stage.plan_text(output.out, chains(fleet)))
+            fleet.summary(code)
+            return code
+        finally:
+            stage.close()
+            fleet.close()
+
+    return job.run(work)
+
+
+def chains(fleet: Fleet) -> dict[str, list[str]]:
+    """The chain of steps that decides how long applying takes, by host, as names of tasks."""
+    from personaplex_provision.planning.order import critical_path
+
+    found: dict[str, list[str]] = {}
+    for name, host in fleet.hosts.items():
+        chain: list[str] = []
+        for part in host.parts:
+            weights = {
+                address: 0.0 if part.entries.get(address, {}).get("action", "none") == "none" else 1.0
+                for address in part.graph.tasks
+            }
+            path, length = critical_path(part.graph, weights)
+            if length:
+                chain += [part.graph.tasks[one].name or one for one in path if weights[one]]
+        found[name] = chain
+    return found

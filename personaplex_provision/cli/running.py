@@ -1,0 +1,129 @@
+"""Long work in a thread of its own, so that signals and questions find the main thread free.
+
+First Ctrl-C: running steps finish, none is started; second: running steps are ended too; third: we leave. While
+nothing has been changed yet the first one leaves at once. SIGTERM does the same, and ends with 143.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from personaplex_provision.cli.output import Output
+
+Stop = Callable[[bool], None]
+_PACE = 0.2
+
+
+class Job:
+    """One piece of long work; `question` asks the person and may be called from the work's thread."""
+
+    def __init__(self, output: Output, stop: Stop | None = None) -> None:
+        self.output = output
+        self.stop = stop
+        self.changing = False
+        "Whether hosts may have been changed: from then on an interrupt lets running steps finish."
+        self.signals = 0
+        self.code = 0
+        "130 or 143 once a signal came."
+        self._questions: queue.Queue[tuple[Callable[[], Any], queue.Queue[Any]]] = queue.Queue()
+
+    def ask(self, question: Callable[[], Any]) -> Any:
+        """Has the main thread ask; the work waits for the answer. None when it was interrupted."""
+        answer: queue.Queue[Any] = queue.Queue()
+        self._questions.put((question, answer))
+        return answer.get()
+
+    def run(self, work: Callable[[], int]) -> int:
+        """Does the work; returns its exit code, or that of the signal that ended it. Raises what the work raises."""
+        ended: list[Any] = []
+
+        def guarded() -> None:
+            try:
+                ended.append(work())
+            except BaseException as error:
+                ended.append(error)
+
+        handlers = {one: signal.signal(one, self._signalled) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            thread = threading.Thread(target=guarded, name="work", daemon=True)
+            thread.start()
+            while thread.is_alive():
+                try:
+                    question, answer = self._questions.get(timeout=_PACE)
+                except queue.Empty:
+                    continue
+                answer.put(self._asked(question))
+        finally:
+            for one, handler in handlers.items():
+                signal.signal(one, handler)
+        if isinstance(ended[0], BaseException):
+            raise ended[0]
+        return int(ended[0])
+
+    def final(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event with the exit code of SIGTERM where that is what ended the run."""
+        if event["type"] == "summary" and event["exit"] == 130 and self.code:
+            return {**event, "exit": self.code}
+        return event
+
+    def _asked(self, question: Callable[[], Any]) -> Any:
+        # A person at the prompt is not in the middle of a step: Ctrl-C there is an answer like any other.
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            del frame
+            self.signals, self.code = self.signals + 1, 143 if number == signal.SIGTERM else 130
+            raise KeyboardInterrupt
+
+        handlers = {one: signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            return question()
+        except KeyboardInterrupt:
+            self._leave()
+        except Exception as error:
+            return error
+        finally:
+            for one, handler in handlers.items():
+                signal.signal(one, handler)
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.signals += 1
+        self.code = 143 if number == signal.SIGTERM else 130
+        if not self.changing or self.stop is None or self.signals >= 3:
+            self._leave()
+        kill = self.signals == 2
+        self._say("Ending the running steps now; once more leaves without waiting." if kill else
+                  "Stopping: the running steps finish, no other is started. Once more ends them.")
+        # Sending may have to wait for a lock that the work holds.
+        threading.Thread(target=self.stop, args=(kill,), daemon=True).start()
+
+    def _leave(self) -> None:
+        """Leaves at once, saying where things stand; threads that wait for a host are not waited for."""
+        if self.output.view is not None:
+            threading.Thread(target=self.output.view.close, daemon=True).start()
+            threading.Event().wait(0.1)
+        if not self.changing:
+            self._say("Interrupted: nothing was changed.")
+        else:
+            run = self.output.run
+            self._say(
+                "Left. The hosts finish or undo the step they are in and then stop; their journals are whole.\n"
+                f"See: provision runs show {run}; finish it: provision resume {run}; "
+                f"take it back: provision rollback {run}"
+            )
+        self.output.ended(self.code)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self.code)
+
+    def _say(self, text: str) -> None:
+        if self.output.json:
+            self.output.event({"type": "diagnostic", "severity": "warning", "summary": text})
+        else:
+            self.output.say(text)

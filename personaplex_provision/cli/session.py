@@ -1,0 +1,62 @@
+"""What every command with a playbook does first: configuration, options, project; and what it says of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from personaplex_provision.cli import failure, settings
+from personaplex_provision.cli.output import Output
+from personaplex_provision.cli.prompts import ask_line, ask_secret
+
+if TYPE_CHECKING:
+    from personaplex_provision.runs.options import Options
+    from personaplex_provision.runs.project import Project
+
+Ask = Callable[[Callable[[], Any]], Any]
+
+
+def begin(args: argparse.Namespace, playbook: str = "") -> tuple[Output, Options]:
+    """The output and the options of a command. Raises ConfigurationError, UsageError, DeclinedError."""
+    output = settings.configure(args, playbook)
+    failure.current[:] = [output]
+    return output, settings.options_of(args)
+
+
+def open_playbook(output: Output, options: Options, playbook: str) -> Project:
+    """The project of a playbook, with answers to its `vars_prompt`; remarks on the files are shown."""
+    from personaplex_provision.runs.project import open_project
+
+    project = open_project(options, playbook)
+    notes(output, project)
+    project.prompts = _answers(project)
+    return project
+
+
+def notes(output: Output, project: Project) -> None:
+    """Shows what was remarked while reading."""
+    found = [*project.inventory.warnings, *(project.playbook.notes if project.playbook else ())]
+    for one in found:
+        output.diagnostic(one)
+
+
+def _answers(project: Project) -> dict[str, Any]:
+    """Asks every `vars_prompt` whose variable `-e` does not give. Raises DeclinedError without a terminal."""
+    from personaplex_provision.agent.values import Secret
+
+    assert project.playbook is not None
+    given, found = project.static_vars(), dict[str, Any]()
+    for play in project.playbook.plays:
+        for item in play.keywords.get("vars_prompt") or ():
+            name = str(item["name"])
+            if name in given or name in found:
+                continue
+            text, default = str(item.get("prompt") or name), item.get("default")
+            text += f" [{default}]: " if default is not None else ": "
+            if item.get("private", True):
+                typed = ask_secret(text) or ("" if default is None else str(default))
+                found[name] = Secret(typed, name)
+            else:
+                found[name] = ask_line(text) or ("" if default is None else str(default))
+    return found

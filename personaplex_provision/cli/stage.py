@@ -1,0 +1,58 @@
+"""What a run's events go through: what is kept of them, and the view that shows them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from personaplex_provision.cli.output import Output
+from personaplex_provision.cli.running import Job
+from personaplex_provision.reports.jsonlines import JsonLines
+from personaplex_provision.reports.plan import render as render_plan
+from personaplex_provision.reports.planned import Planned
+from personaplex_provision.reports.progress import Progress
+from personaplex_provision.reports.style import Style
+from personaplex_provision.reports.undoing import Undoing
+from personaplex_provision.reports.view import open_view
+
+
+class Stage:
+    """The reports of one run; `report` takes its events."""
+
+    def __init__(self, output: Output, job: Job) -> None:
+        self.output = output
+        self.job = job
+        self.planned = Planned()
+        self.undoing = Undoing()
+        self.progress = Progress()
+        self._lines = JsonLines(sys.stdout) if output.json else None
+        self._view = None if output.json else open_view(sys.stderr, output.err, self.progress, output.verbosity)
+        output.view = self._view
+
+    def report(self, event: dict[str, Any]) -> None:
+        """Takes an event."""
+        event = self.job.final(event)
+        for take in (self.output.take_hosts, self.planned, self.undoing, self.progress, self._view, self._lines):
+            if take is not None:
+                take(event)
+
+    def pause(self) -> None:
+        """Leaves the terminal to a question."""
+        if self._view is not None:
+            self._view.pause()
+
+    def close(self) -> None:
+        """Ends the view."""
+        if self._view is not None:
+            self._view.close()
+
+    def plan_text(self, style: Style, chains: Mapping[str, Sequence[str]] | None = None) -> str:
+        """The plan so far, for people."""
+        return render_plan(self.planned, style, self.output.verbosity, chains)
+
+    def summary_text(self) -> str:
+        """The end of the run, for people."""
+        from personaplex_provision.reports.summary import render
+
+        return render(self.progress, self.output.out, self.output.verbosity)

@@ -1,0 +1,144 @@
+"""A plan as people read it: what will change on which host, how, and what cannot be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from personaplex_provision.reports import difference
+from personaplex_provision.reports.numbers import counted
+from personaplex_provision.reports.planned import HostPlanned, Planned, Totals
+from personaplex_provision.reports.style import Style, clean, one_line
+
+Event = dict[str, Any]
+SYMBOLS = {"none": "=", "create": "+", "update": "~", "delete": "-", "run": "~", "unknown": "?"}
+_COLOURS = {"create": "green", "update": "yellow", "delete": "red", "run": "yellow", "unknown": "cyan"}
+_WORDS = {"none": "in state", "create": "create", "update": "change", "delete": "delete", "run": "run",
+          "unknown": "decided while applying"}
+MARGIN = " " * 6
+PREVIEW = 40
+"Lines of a text diff that are shown without -v."
+
+
+def render(planned: Planned, style: Style, verbosity: int = 0, chains: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The whole plan. `chains` gives the critical path of each host as names of tasks."""
+    totals = planned.totals()
+    lines: list[str] = []
+    if verbosity >= 0:
+        for group in planned.groups():
+            if verbosity == 0 and not group[0].pending() and not group[0].unreachable:
+                continue
+            lines += [*_group(group, style, verbosity, (chains or {}).get(group[0].name, ())), ""]
+    lines += _totals(totals, len(planned.hosts), style)
+    return "\n".join(lines) + "\n"
+
+
+def question(totals: Totals) -> str:
+    """What applying would do, in one line."""
+    text = f"{totals.changes} to change"
+    if totals.undecided:
+        text += f", {totals.undecided} to decide"
+    text += f" on {counted(totals.hosts, 'host')}"
+    if totals.irreversible:
+        text += f", {totals.irreversible} cannot be undone"
+    return text
+
+
+def _group(group: list[HostPlanned], style: Style, verbosity: int, chain: Sequence[str]) -> list[str]:
+    first = group[0]
+    lines = [_header(group, style)]
+    if first.unreachable:
+        return [*lines, f"  {style('unreachable: not planned', 'red')}"]
+    shown = [one for one in first.entries if one["action"] != "none" or verbosity > 0]
+    kinds = max((len(str(one.get("kind", ""))) for one in shown), default=0)
+    names = min(max((len(_name(one)) for one in shown), default=0), 60)
+    for entry in shown:
+        lines += _task(entry, style, verbosity, kinds, names)
+    same = sum(one["action"] == "none" and not one.get("skipped") for one in first.entries)
+    skipped = sum(bool(one.get("skipped")) and one["action"] == "none" for one in first.entries)
+    rest = [text for number, text in ((same, f"{same} in state"), (skipped, f"{skipped} skipped")) if number]
+    if rest:
+        lines.append(style(f"  = {', '.join(rest)}", "dim"))
+    if len(chain) > 1 and len(first.pending()) > 1:
+        path = " → ".join(one_line(one, 40) for one in chain)
+        lines.append(style(f"  critical path ({counted(len(chain), 'step')}): {path}", "dim"))
+    return lines
+
+
+def _header(group: list[HostPlanned], style: Style) -> str:
+    if len(group) == 1:
+        host = group[0]
+        where = f" ({clean(host.address)})" if host.address not in ("", host.name) else ""
+        return style(f"host {clean(host.name)}", "bold") + where
+    names = [clean(one.name) for one in group]
+    listed = ", ".join(names if len(names) <= 8 else [*names[:7], f"… {len(names) - 7} more"])
+    return style(f"{len(group)} hosts", "bold") + f" with the same plan: {listed}"
+
+
+def _task(entry: Event, style: Style, verbosity: int, kinds: int, names: int) -> list[str]:
+    action = str(entry["action"])
+    symbol = SYMBOLS.get(action, "?")
+    lasting = entry.get("reversible") == "irreversible" and action != "none"
+    colour = _COLOURS.get(action)
+    mark = style(symbol, colour) if colour else symbol
+    mark += style("!", "red", "bold") if lasting else " "
+    tail = _tail(entry, action, lasting, style)
+    name = _name(entry)
+    line = f"  {mark} {clean(entry.get('kind', '')):<{kinds}}  {name:<{names}}  {tail}"
+    lines = [line.rstrip()]
+    if entry.get("problem"):
+        for key in ("detail", "hint"):
+            told = clean(entry.get(key, "")).strip()
+            lines += [f"{MARGIN}{'hint: ' if key == 'hint' else ''}{one}" for one in told.splitlines()]
+    lines += difference.fields(entry, style, MARGIN)
+    if entry.get("preview"):
+        lines += difference.text(str(entry["preview"]), style, MARGIN, 0 if verbosity > 0 else PREVIEW)
+    return lines
+
+
+def _tail(entry: Event, action: str, lasting: bool, style: Style) -> str:
+    reason = one_line(entry.get("reason", "") or "")
+    if entry.get("skipped"):
+        return f"skipped: {reason}" if reason else "skipped"
+    if action == "unknown":
+        text = reason or "(known after apply)"
+        return style(text, "red") if entry.get("problem") else text
+    text = _WORDS.get(action, action)
+    state = next((one.get("after") for one in entry.get("diff") or [] if one.get("field") == "state"), None)
+    if action == "create" and isinstance(state, str) and state not in ("present", "file"):
+        text += f" {clean(state)}"
+    if lasting:
+        text += ", " + style("cannot be undone", "red")
+    elif entry.get("reversible") == "best-effort" and action != "none":
+        text += ", undo is best-effort"
+    if reason:
+        text += f" ({reason})"
+    if entry.get("problem") and not reason:
+        text += ": " + style(one_line(entry["problem"]), "red")
+    return text
+
+
+def _name(entry: Event) -> str:
+    return one_line(entry.get("name") or entry.get("task") or "")
+
+
+def _totals(totals: Totals, hosts: int, style: Style) -> list[str]:
+    lines = []
+    if not totals.changes and not totals.undecided:
+        reached = hosts - totals.unreachable
+        if reached:
+            lines.append(style("No changes.", "green", "bold") + f" {counted(reached, 'host')} as described, "
+                         f"{counted(totals.same, 'task')} in state.")
+    else:
+        words = (("create", "to create"), ("update", "to change"), ("delete", "to delete"), ("run", "to run"),
+                 ("unknown", "to decide"))
+        counts = [f"{totals.actions[action]} {word}" for action, word in words if totals.actions[action]]
+        classes = [f"{totals.classes[one]} {one}" for one in ("exact", "best-effort", "irreversible")
+                   if totals.classes[one]]
+        text = style("Plan:", "bold") + f" {', '.join(counts)}"
+        text += f"; {', '.join(classes)}" if classes else ""
+        text += f"; on {totals.hosts} of {counted(hosts, 'host')}" if hosts > 1 else ""
+        lines.append(text + ".")
+    if totals.unreachable:
+        lines.append(style(f"{counted(totals.unreachable, 'host')} could not be reached.", "red"))
+    return lines

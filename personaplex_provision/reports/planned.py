@@ -1,0 +1,108 @@
+"""What a plan said, gathered from its events: per host, and in total."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+Event = dict[str, Any]
+ACTIONS = ("create", "update", "delete", "run", "unknown")
+"What a task can be planned to do, in the order of the totals; `none` is not a change."
+
+
+@dataclass
+class HostPlanned:
+    """The plan of one host."""
+
+    name: str
+    address: str = ""
+    entries: list[Event] = field(default_factory=list)
+    "Its `plan_task` events in order."
+    exit: int = 0
+    unreachable: bool = False
+
+    def pending(self) -> list[Event]:
+        """The entries that will, or may, change something."""
+        return [one for one in self.entries if one["action"] != "none"]
+
+    def signature(self) -> str:
+        """Equal for hosts whose plans read the same."""
+        named = ("task", "name", "kind", "action", "reversible", "diff", "preview", "reason", "problem", "skipped")
+        plain = [[one.get(name) for name in named] for one in self.entries]
+        return json.dumps([plain, self.exit, self.unreachable], sort_keys=True, default=str)
+
+
+@dataclass
+class Totals:
+    """Counts over all hosts."""
+
+    actions: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    same: int = 0
+    skipped: int = 0
+    hosts: int = 0
+    "Hosts with something to do."
+    unreachable: int = 0
+
+    @property
+    def changes(self) -> int:
+        """Steps that will change something."""
+        return sum(self.actions[one] for one in ACTIONS if one != "unknown")
+
+    @property
+    def undecided(self) -> int:
+        """Steps that are decided while applying."""
+        return self.actions["unknown"]
+
+    @property
+    def irreversible(self) -> int:
+        """Steps that cannot be taken back."""
+        return self.classes["irreversible"]
+
+
+class Planned:
+    """A report that keeps what plans say; called from the threads of many hosts."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, HostPlanned] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        name = event.get("host")
+        if not name or event["type"] not in ("host_start", "plan_task", "host_end"):
+            return
+        with self._lock:
+            host = self.hosts.setdefault(str(name), HostPlanned(str(name)))
+            if event["type"] == "host_start":
+                host.address = str(event.get("address", ""))
+            elif event["type"] == "plan_task":
+                host.entries.append(event)
+            elif event.get("phase") == "plan":
+                host.exit, host.unreachable = int(event.get("exit", 0)), bool(event.get("unreachable"))
+
+    def groups(self) -> list[list[HostPlanned]]:
+        """Hosts whose plans are the same, together, in the order of the first of them."""
+        found: dict[str, list[HostPlanned]] = {}
+        for host in self.hosts.values():
+            found.setdefault(host.signature(), []).append(host)
+        return list(found.values())
+
+    def totals(self) -> Totals:
+        """The counts over all hosts."""
+        found = Totals()
+        for host in self.hosts.values():
+            found.unreachable += host.unreachable
+            found.hosts += bool(host.pending())
+            for entry in host.entries:
+                action = entry["action"]
+                if action == "none":
+                    found.skipped += bool(entry.get("skipped"))
+                    found.same += not entry.get("skipped")
+                    continue
+                found.actions[action] += 1
+                if action != "unknown" or entry.get("reversible") == "irreversible":
+                    found.classes[str(entry.get("reversible", "exact"))] += 1
+        return found

@@ -1,0 +1,82 @@
+"""The end of a run: a table of hosts, and what to do next."""
+
+from __future__ import annotations
+
+import time
+
+from personaplex_provision.reports.lines import COLOURS
+from personaplex_provision.reports.numbers import counted, seconds
+from personaplex_provision.reports.progress import OUTCOMES, HostProgress, Progress
+from personaplex_provision.reports.style import Style, clean, one_line
+
+MOST = 20
+"Hosts up to which each has its line; beyond, only those that failed."
+
+
+def render(progress: Progress, style: Style, verbosity: int = 0) -> str:
+    """The table and the last words."""
+    with progress.lock:
+        hosts = list(progress.hosts.values())
+        shown = hosts if len(hosts) <= MOST or verbosity > 0 else [one for one in hosts if one.bad]
+        lines = _table(shown, style) if verbosity >= 0 or any(one.bad for one in hosts) else []
+        good = len(hosts) - sum(one.bad for one in hosts)
+        if len(shown) < len(hosts):
+            lines.append(f"{counted(good, 'host')} done without a failure")
+        lines += _words(progress, hosts, style)
+    return "\n".join(lines) + "\n"
+
+
+def _table(hosts: list[HostProgress], style: Style) -> list[str]:
+    if not hosts:
+        return []
+    wide = max(4, *(len(one.name) for one in hosts))
+    undone = any(one.undone for one in hosts)
+    columns = (*OUTCOMES, "undone") if undone else OUTCOMES
+    lines = [style(f"{'host':<{wide}}" + "".join(f"  {one:>7}" for one in columns), "bold")]
+    for host in hosts:
+        cells = []
+        for one in columns:
+            number = host.undone if one == "undone" else host.counts[one]
+            cell = f"{number:>7}"
+            cells.append(style(cell, COLOURS.get(one, "cyan")) if number else style(cell, "dim"))
+        tail = ""
+        if host.unreachable:
+            tail = style("  unreachable", "red", "bold")
+        elif host.exit not in (None, 0, 2):
+            tail = style(f"  {_state(host)}", "red", "bold")
+        lines.append(f"{clean(host.name):<{wide}}" + "".join(f"  {one}" for one in cells) + tail)
+    return lines
+
+
+def _state(host: HostProgress) -> str:
+    words = {3: "failed, rolled back", 4: "failed", 5: "unreachable", 6: "verification failed", 7: "refused", 8: "locked",
+             9: "rollback failed", 10: "declined", 130: "interrupted", 143: "interrupted"}
+    return words.get(host.exit or 0, one_line(host.error, 40) or f"exit {host.exit}")
+
+
+def _words(progress: Progress, hosts: list[HostProgress], style: Style) -> list[str]:
+    run, code = progress.run, progress.exit or 0
+    changed = sum(one.counts["changed"] for one in hosts)
+    took = seconds(time.monotonic() - progress.began)
+    back = f"provision rollback {run}"
+    if code in (130, 143):
+        return [style("Interrupted.", "yellow", "bold") + f" Finish it: provision resume {run}; take it back: {back}"]
+    if code == 4:
+        return [style("Failed; what was done so far is left.", "red", "bold"),
+                f"Finish it: provision resume {run}; take it back: {back}"]
+    if code == 3:
+        return [style("Failed, and rolled back completely.", "red", "bold")]
+    if code == 9:
+        return [style("A rollback failed: a person is needed.", "red", "bold") + f" See: provision runs show {run}"]
+    if code == 6:
+        return [style("Applied, but a verification failed.", "red", "bold") + f" Take it back: {back}"]
+    if code == 5:
+        return [style("Hosts could not be reached; run the same command again when they are.", "red", "bold")]
+    if code not in (0, 2):
+        return []
+    if changed:
+        words = style("Done.", "green", "bold") + f" {counted(changed, 'change')} in {took}, run {run}."
+        return [f"{words} Take it back: {back}"]
+    if any(one.undone for one in hosts):
+        return [style("Taken back.", "green", "bold") + f" {counted(sum(one.undone for one in hosts), 'step')} in {took}."]
+    return [style("Done.", "green", "bold") + " Nothing had to change."]

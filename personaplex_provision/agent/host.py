@@ -194,7 +194,7 @@ class Host:
         before = self.stat(path)
         fresh = before.type != "file"
         want_mode = mode if mode is not None else (0o666 & ~_umask() if fresh else before.mode)
-        beside = os.path.join(os.path.dirname(path) or ".", f".{os.path.basename(path)[:200]}.provision-new")
+        beside = images.spare(path)
         self.step()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
@@ -376,7 +376,7 @@ class Host:
 
     def _replace(self, path: str, make: Callable[[str], None]) -> None:
         self.touch_image(path, whole=self.stat(path).type == "directory")
-        beside = f"{path.rstrip('/')}.provision-new"
+        beside = images.spare(path)
         self.step()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)

@@ -49,9 +49,17 @@ def capture(path: str, store: Store, whole: bool = False, link: bool = False) ->
     return {**image, "type": "tree", "aside": aside}
 
 
+def spare(path: str) -> str:
+    """The name beside `path` under which what replaces it is made."""
+    folder, name = os.path.split(path.rstrip("/"))
+    return os.path.join(folder or ".", f".{name[:200]}.provision-new")
+
+
 def restore(image: Image, store: Store) -> str:
     """Puts the path back as it was; returns what had to stay and why, or nothing. Raises OSError."""
     path, kind = image["path"], image["type"]
+    with contextlib.suppress(OSError):
+        os.unlink(spare(path))  # what was being written when the task was cut off
     if kind == "absent":
         return _remove(path, bool(image.get("whole")))
     if kind == "directory":

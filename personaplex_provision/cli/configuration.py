@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import re
 import sys
@@ -66,7 +67,7 @@ class Configuration:
     warnings: list[Diagnostic] = field(default_factory=list)
 
     def fill(self, args: argparse.Namespace) -> None:
-        """Sets every flag of the command that was not given. A vault password that was given is not joined by others."""
+        """Sets every flag of the command that was not given; a given vault password is not joined by others."""
         given = any(getattr(args, one, None) for one in ("vault_id", "vault_password_file", "ask_vault_password"))
         for key, found in self.values.items():
             flag = SETTINGS[key].flag
@@ -102,8 +103,9 @@ def _files(start: str | Path, environment: Mapping[str, str], system: str) -> li
     """`provision.toml` from the folder of `start` upwards, then the user's, then the system's; those that exist."""
     place = Path(os.path.abspath(start))
     upwards = [folder / NAME for folder in (place, *place.parents)]
-    home = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME", os.path.expanduser("~")), ".config")
-    candidates = [*upwards, Path(home, "provision", "config.toml"), Path(system)]
+    home = environment.get("HOME") or os.path.expanduser("~")
+    own = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    candidates = [*upwards, Path(own, "provision", "config.toml"), Path(system)]
     return [path for path in dict.fromkeys(candidates) if path.is_file()]
 
 
@@ -151,10 +153,7 @@ def _from_text(setting: Setting, text: str) -> Any:
 
 
 def _from_file(found: Configuration, path: Path, problems: list[Diagnostic]) -> None:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)

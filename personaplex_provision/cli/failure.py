@@ -41,7 +41,8 @@ def _internal(error: BaseException, output: Output, arguments: list[str]) -> int
 
         output.say("".join(traceback.format_exception(type(error), error, error.__traceback__)))
     output.diagnostic(Diagnostic(
-        f"internal error in `provision {' '.join(arguments[:1])}`: a bug of provision, not of your files", detail, hint=hint,
+        f"internal error in `provision {' '.join(arguments[:1])}`: a bug of provision, not of your files",
+        detail, hint=hint,
     ))
     return output.ended(1)
 

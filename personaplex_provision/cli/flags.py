@@ -39,7 +39,7 @@ def running(parser: argparse.ArgumentParser) -> None:
     forks(group)
     group.add_argument("--jobs", type=_count, metavar="N", help="tasks at once in a host (default: by its processors)")
     group.add_argument("--on-failure", choices=("stop", "continue", "rollback"),
-                       help="after a failure: stop the host, go on with what does not depend on it, or take it all back")
+                       help="after a failure: stop, go on with what does not depend on it, or take all back")
     lock(group)
     group.add_argument("--shuffle", type=int, metavar="SEED", help=HIDDEN)
     group.add_argument("--fault-at", type=int, metavar="N", help=HIDDEN)
@@ -52,7 +52,8 @@ def forks(group: argparse._ActionsContainer) -> None:
 
 def lock(group: argparse._ActionsContainer) -> None:
     """`--lock-timeout`."""
-    group.add_argument("--lock-timeout", type=_seconds, metavar="SECONDS", help="wait so long for a host another run holds")
+    group.add_argument("--lock-timeout", type=_seconds, metavar="SECONDS",
+                       help="wait so long for a host that another run holds")
 
 
 def link(parser: argparse.ArgumentParser) -> None:

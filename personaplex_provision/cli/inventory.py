@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
     what.add_argument("--graph", nargs="?", const="all", metavar="GROUP", help="groups and hosts as a tree")
     parser.add_argument("--export", action="store_true", help="with --list: variables where they are defined")
     parser.add_argument("--yaml", action="store_true", help="YAML instead of JSON")
-    parser.add_argument("--playbook-dir", metavar="DIR", help="read group_vars and host_vars beside a playbook here, too")
+    parser.add_argument("--playbook-dir", metavar="DIR", help="read group_vars and host_vars here, too")
     flags.project(parser)
     parser.set_defaults(run=run)
 

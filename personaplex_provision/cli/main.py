@@ -94,8 +94,8 @@ def _run(arguments: list[str]) -> int:
 def overview() -> str:
     """What `provision --help` prints."""
     wide = max(map(len, COMMANDS))
-    lines = ["usage: provision COMMAND [FLAGS]", "", "Brings machines to a described state; shows the difference first, takes "
-             "every change back.", "", "commands:"]
+    purpose = "Brings machines to a described state; shows the difference first, and takes every change back."
+    lines = ["usage: provision COMMAND [FLAGS]", "", purpose, "", "commands:"]
     lines += [f"  {name:<{wide}}  {text}" for name, text in COMMANDS.items()]
     lines += ["", "`provision COMMAND --help` shows a command's flags; `provision --version` the version."]
     return "\n".join(lines) + "\n"

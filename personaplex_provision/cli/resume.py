@@ -14,7 +14,7 @@ from personaplex_provision.errors import Diagnostic, UsageError
 def add_parser(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser("resume", help="finish an interrupted run")
-    parser.add_argument("of", nargs="?", default="", metavar="RUN", help="the run (default: the last one of this machine)")
+    parser.add_argument("of", nargs="?", default="", metavar="RUN", help="the run (default: the last one)")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     flags.everything(parser)
     parser.set_defaults(run=run)
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     if not record:
         which = f'no run "{args.of}" is' if args.of else "no run is"
         raise UsageError(Diagnostic(f"{which} recorded on this machine", f"runs are kept in {records.folder()}",
-                                    hint="`provision runs` lists those that the hosts know; `provision apply` starts anew"))
+                                    hint="`provision runs` lists those the hosts know"))
     if record.get("exit") == 0:
         raise UsageError(Diagnostic(f"the run {record['run']} ended well: there is nothing to finish"))
     arguments = rebuilt(record)

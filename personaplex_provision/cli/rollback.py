@@ -11,7 +11,7 @@ from personaplex_provision.cli import flags
 def add_parser(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser("rollback", help="take runs back")
-    parser.add_argument("of", nargs="?", default="", metavar="RUN", help="this run and all after it (default: the last)")
+    parser.add_argument("of", nargs="?", default="", metavar="RUN", help="this run and all after (default: the last)")
     parser.add_argument("--to", default="", metavar="RUN", help="back to how things were after this run")
     parser.add_argument("--plan", action="store_true", help="only show what it would do")
     parser.add_argument("--force", action="store_true", help="restore what someone changed since, too")

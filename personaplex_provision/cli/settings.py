@@ -53,7 +53,8 @@ def options_of(args: argparse.Namespace) -> Options:
     )
     return Options(
         inventory=list(getattr(args, "inventory", None) or []), limit=limit_of(args),
-        tags=words(getattr(args, "tags", None)) or frozenset({"all"}), skip_tags=words(getattr(args, "skip_tags", None)),
+        tags=words(getattr(args, "tags", None)) or frozenset({"all"}),
+        skip_tags=words(getattr(args, "skip_tags", None)),
         targets=list(getattr(args, "target", None) or []), extra_vars=list(getattr(args, "extra_vars", None) or []),
         forks=int(str(get("forks", 50))), jobs=int(str(get("jobs", 0))), on_failure=str(get("on_failure", "")),
         lock_timeout=float(str(get("lock_timeout", 0.0))), link=link,

@@ -18,7 +18,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("host", metavar="HOST")
     parser.add_argument("name", nargs="?", metavar="NAME", help="only this variable")
     parser.add_argument("--explain", action="store_true", help="every definition, the winner first, with file:line")
-    parser.add_argument("-p", "--playbook", metavar="FILE", help="what a playbook's plays and roles define for the host, too")
+    parser.add_argument("-p", "--playbook", metavar="FILE", help="what its plays and roles define, too")
     flags.project(parser)
     parser.set_defaults(run=run)
 

@@ -80,4 +80,5 @@ def _when(stamp: Any) -> str:
 
 def _worst(runs: list[Run]) -> str:
     order = ("exact", "best-effort", "irreversible")
-    return max((str(one.get("reversible", "exact")) for one in runs), key=lambda one: order.index(one) if one in order else 0)
+    found = [str(one.get("reversible", "exact")) for one in runs]
+    return max(found, key=lambda one: order.index(one) if one in order else 0)

@@ -99,9 +99,12 @@ class Lines:
         return lines
 
     def _handler_owed(self, event: Event) -> list[str]:
-        if self._verbosity < 0:
+        key = event["host"], f"owed {event.get('task')}"
+        if self._verbosity < 1 or key in self._told:
             return []
-        return [f"{event['host']}: owed: {_name(event)} has not run and stays owed to the next run"]
+        self._told[key] = time.monotonic()
+        names = ", ".join(one_line(one) for one in event.get("handlers") or ())
+        return [f"{event['host']}: notified: {names or _name(event)}"]
 
     def _diagnostic(self, event: Event) -> list[str]:
         found = diagnostics.of_event(event)

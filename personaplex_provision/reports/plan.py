@@ -20,7 +20,9 @@ PREVIEW = 40
 "Lines of a text diff that are shown without -v."
 
 
-def render(planned: Planned, style: Style, verbosity: int = 0, chains: Mapping[str, Sequence[str]] | None = None) -> str:
+def render(
+    planned: Planned, style: Style, verbosity: int = 0, chains: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """The whole plan. `chains` gives the critical path of each host as names of tasks."""
     totals = planned.totals()
     lines: list[str] = []

@@ -49,8 +49,8 @@ def _table(hosts: list[HostProgress], style: Style) -> list[str]:
 
 
 def _state(host: HostProgress) -> str:
-    words = {3: "failed, rolled back", 4: "failed", 5: "unreachable", 6: "verification failed", 7: "refused", 8: "locked",
-             9: "rollback failed", 10: "declined", 130: "interrupted", 143: "interrupted"}
+    words = {3: "failed, rolled back", 4: "failed", 5: "unreachable", 6: "verification failed", 7: "refused",
+             8: "locked", 9: "rollback failed", 10: "declined", 130: "interrupted", 143: "interrupted"}
     return words.get(host.exit or 0, one_line(host.error, 40) or f"exit {host.exit}")
 
 
@@ -78,5 +78,6 @@ def _words(progress: Progress, hosts: list[HostProgress], style: Style) -> list[
         words = style("Done.", "green", "bold") + f" {counted(changed, 'change')} in {took}, run {run}."
         return [f"{words} Take it back: {back}"]
     if any(one.undone for one in hosts):
-        return [style("Taken back.", "green", "bold") + f" {counted(sum(one.undone for one in hosts), 'step')} in {took}."]
+        steps = counted(sum(one.undone for one in hosts), "step")
+        return [style("Taken back.", "green", "bold") + f" {steps} in {took}."]
     return [style("Done.", "green", "bold") + " Nothing had to change."]

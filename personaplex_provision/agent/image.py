@@ -58,8 +58,9 @@ def spare(path: str) -> str:
 def restore(image: Image, store: Store) -> str:
     """Puts the path back as it was; returns what had to stay and why, or nothing. Raises OSError."""
     path, kind = image["path"], image["type"]
-    with contextlib.suppress(OSError):
-        os.unlink(spare(path))  # what was being written when the task was cut off
+    for left in (spare(path), f"{path.rstrip('/')}.provision-undo"):  # what a cut-off write or undo left
+        with contextlib.suppress(OSError):
+            _remove(left, True)
     if kind == "absent":
         return _remove(path, bool(image.get("whole")))
     if kind == "directory":

@@ -8,7 +8,7 @@ from personaplex_provision.errors import UnreachableError
 from personaplex_provision.executors.base import Connection, unreachable
 from personaplex_provision.executors.hostkeys import KnownHosts, judge, names_of
 from personaplex_provision.executors.sshconfig import SshSettings
-from personaplex_provision.executors.sshkeys import offers
+from personaplex_provision.executors.sshkeys import offers, ssh_agent
 from personaplex_provision.executors.sshlibrary import paramiko_library
 
 RSA = ("rsa-sha2-512", "rsa-sha2-256")
@@ -49,11 +49,12 @@ def log_in(transport: Any, settings: SshSettings, connection: Connection, truste
     password = connection.password if trusted else None
     keys = settings.flag("pubkeyauthentication", True)
     if keys:
-        for name, key in offers(settings, connection.private_key, connection.ask_passphrase, unusable.append):
-            if attempt(name, transport.auth_publickey, key):
-                return
-            if allowed and "publickey" not in allowed:
-                break
+        with ssh_agent(settings) as held:
+            for name, key in offers(settings, connection.private_key, held, connection.ask_passphrase, unusable.append):
+                if attempt(name, transport.auth_publickey, key):
+                    return
+                if allowed and "publickey" not in allowed:
+                    break
     if password is not None and attempt("password", transport.auth_password, password.reveal()):
         return
     if not tried and attempt("none", transport.auth_none):

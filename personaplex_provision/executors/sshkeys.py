@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import socket
 import struct
@@ -89,8 +90,9 @@ class KeyFile:
             raise KeyUnusableError(why) from None
 
 
-def agent_keys(settings: SshSettings) -> list[Any]:
-    """The keys that ssh-agent offers; none where there is no agent."""
+@contextlib.contextmanager
+def ssh_agent(settings: SshSettings) -> Iterator[list[Any]]:
+    """The keys that ssh-agent holds, usable inside the block; none where there is no agent."""
     from personaplex_provision.executors.sshlibrary import paramiko_library
 
     named = settings.get("identityagent")
@@ -98,26 +100,29 @@ def agent_keys(settings: SshSettings) -> list[Any]:
     if named and named != "SSH_AUTH_SOCK":
         address = "" if named.lower() == "none" else settings.path(named)
     if not address:
-        return []
+        yield []
+        return
     paramiko = paramiko_library()
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(address)
-        agent = paramiko.agent.AgentSSH()
-        agent._connect(connection)
-        return list(agent.get_keys())
-    except (OSError, paramiko.SSHException):
-        connection.close()
-        return []
+    with socket.socket(socket.AF_UNIX) as connection:
+        keys: list[Any] = []
+        with contextlib.suppress(OSError, paramiko.SSHException):
+            connection.connect(address)
+            agent = paramiko.agent.AgentSSH()
+            agent._connect(connection)
+            keys = list(agent.get_keys())
+        yield keys
 
 
 def offers(
-    settings: SshSettings, explicit: str, ask: Callable[[str], str | None] | None, unusable: Callable[[str], None],
+    settings: SshSettings, explicit: str, held: list[Any], ask: Callable[[str], str | None] | None,
+    unusable: Callable[[str], None],
 ) -> Iterator[tuple[str, Any]]:
-    """Keys to try, best first, each with the words that name it: the explicit file, configured ones, the agent's,
-    and the usual files when none is configured. A key that both a file and the agent have comes from the agent."""
+    """Keys to try, best first, each with the words that name it.
+
+    First the explicit file, then configured ones, then those `held` by the agent, then the usual files when none is
+    configured. A key that a file and the agent both have comes from the agent. `unusable` hears of the others.
+    """
     files = [*([explicit] if explicit else []), *settings.identity_files]
-    held = agent_keys(settings)
     by_public = {key.asbytes(): key for key in held}
     used: set[bytes] = set()
     if files:

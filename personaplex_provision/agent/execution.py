@@ -135,6 +135,8 @@ class Execution:
         return Ended("changed" if changed else "ok", result), extra
 
     def _intent(self, task: Task, finding: step.Finding) -> None:
+        if task.changed is False and finding.action == "run" and not task.undo:
+            return  # its author says that it changes nothing: there is nothing to recover or to take back
         self.journal.write(
             "intent", task=task.address, name=task.name, kind=task.kind, params=task.params, user=task.user,
             before=step.before_of(finding.now), undo=task.undo, environment=task.environment,

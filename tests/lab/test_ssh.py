@@ -40,9 +40,8 @@ def host(lab: Lab) -> Iterator[LabHost]:
 
 
 @pytest.fixture
-def reach(host: LabHost, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reach:
+def reach(host: LabHost, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Reach:
     """Makes a connection to the host that reads no file of the user who runs the tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
     def connection(
@@ -184,7 +183,8 @@ def test_a_host_behind_others_is_reached_through_them(reach: Reach, lab: Lab, ho
         settings = (
             f"Host gate1 gate2\n  User lab\n  IdentityFile {lab.access.identity}\n"
             f"Host gate1\n  HostName {gate.address}\nHost gate2\n  HostName {host.address}\n"
-            f"Host *\n  IdentitiesOnly yes\n  UserKnownHostsFile {lab.access.known_hosts}\n  GlobalKnownHostsFile none\n"
+            f"Host *\n  IdentitiesOnly yes\n  UserKnownHostsFile {lab.access.known_hosts}\n"
+            "  GlobalKnownHostsFile none\n"
         )
         config.write_text(settings)
         config.chmod(0o600)

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List
 
-from personaplex_provision.agent import step
+from personaplex_provision.agent import kinds, step
 from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.kinds import secret_fields
 from personaplex_provision.agent.machine import User
@@ -116,7 +116,11 @@ class Planner:
         self.flush()
         reply = self.session.ask({"type": "need", "task": task.address, "planning": True})
         if "tasks" not in reply:
-            self._tell(task, "unknown", reason=reply.get("reason") or task.deferred)
+            reason = reply.get("reason") or task.deferred
+            if self._only_reads(task):
+                self._tell(task, "none", reason=f"{reason}; it changes nothing", later=True)
+            else:
+                self._tell(task, "unknown", reason=reason)
             return
         inner = [Task.from_json(one) for one in reply["tasks"]]
         self.session.take_contents(reply.get("contents", {}))
@@ -126,6 +130,12 @@ class Planner:
         actions = [self.actions.get(one.address, "none") for one in inner]
         if task.address not in self.actions:
             self.actions[task.address] = next((one for one in actions if one != "none"), "none")
+
+    def _only_reads(self, task: Task) -> bool:
+        """Whether the task changes nothing whatever its parameters turn out to be."""
+        if task.changed or not task.kind:
+            return False
+        return task.probe or kinds.find(task.kind, self.session.library).probe
 
     def _observe(self, task: Task, resource: Resource) -> None:
         began = time.monotonic()
@@ -151,20 +161,21 @@ class Planner:
         fields: Message = {"reversible": self.reversible(task, finding.reversible)}
         if finding.changes:
             fields["diff"] = self._diff(task, finding.changes)
+            if not task.no_log and not secret_fields(task.params):
+                fields["preview"] = self._preview(resource, finding.now, host)
             try:
                 step.predict(resource, finding.now, host)
             except Unpredictable:
                 self._seal(task, resource, host)
             except (ResourceError, OSError) as error:
                 fields["problem"] = error.summary if isinstance(error, ResourceError) else plain(error)
-            if not task.no_log and not secret_fields(task.params).get("content"):
-                fields["preview"] = self._preview(resource, finding.now, host)
         elif task.register or task.judged:
             fields["result"] = resource.result(finding.now, finding.now, host)
         if resource.probe and not finding.changes and (task.register or task.kind in ("assert", "fail", "debug")):
             fields["result"] = resource.result(finding.now, finding.now, host)
         fields["seconds"] = round(time.monotonic() - began, 6)
-        self._tell(task, finding.action, **{key: value for key, value in fields.items() if value not in ("", [])})
+        action = "run" if task.changed and finding.action == "none" else finding.action
+        self._tell(task, action, **{key: value for key, value in fields.items() if value not in ("", [])})
 
     def _host(self, task: Task) -> PlanningHost:
         """The planning host as the task sees it; its user may be one that an earlier task makes."""
@@ -179,7 +190,7 @@ class Planner:
     def _ask_command(self, task: Task, resource: Resource) -> None:
         """A command that was declared to change nothing is asked while planning, if nothing it may read will change."""
         if self.prediction:
-            self._tell(task, "unknown", reason="what it reads may be changed by earlier tasks", probe=True)
+            self._tell(task, "none", reason="asked when its turn comes; it changes nothing", later=True)
             return
         try:
             outcome = step.apply(resource, self.session.host(task), lambda _finding: None)

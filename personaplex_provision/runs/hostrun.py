@@ -262,6 +262,8 @@ class HostRun:
             self._register(address, result)
         elif event.get("skipped"):
             self._register(address, {"skipped": True, "changed": False, "failed": False})
+        elif event.get("later"):
+            self._register(address, Later({} if task.judged else {"changed": False, "skipped": False}, address))
         elif action == "none":
             self._register(address, {"changed": False, "failed": False})
         elif action != "unknown":

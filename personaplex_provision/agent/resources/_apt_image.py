@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
 import tarfile
 from typing import Any, Dict, List, Set
@@ -28,14 +29,10 @@ _TOTAL = 256 << 20
 
 
 def image_name(host: Host) -> str:
-    """A name for the packages as they are now."""
-    digest = hashlib.sha256()
-    for path in (_STATUS, _MARKS):
-        try:
-            digest.update(host.read(path))
-        except OSError:
-            digest.update(b"none")
-    return digest.hexdigest()[:24]
+    """A name for the packages as they are now, which no other moment has: dpkg writes its status anew each time."""
+    seen = [host.stat(path) for path in (_STATUS, _MARKS)]
+    text = repr([(one.type, one.inode, one.size, one.mtime) for one in seen])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 class AptImage:
@@ -49,6 +46,10 @@ class AptImage:
         """Whether the image was finished; without it nothing was changed."""
         return os.path.exists(self._path("before.json.gz"))
 
+    def discard(self) -> None:
+        """Removes an image that a transaction left which then did not happen."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def keep(self, steps: List[Step]) -> List[str]:
         """Takes the image; returns the packages whose present version could not be kept as a .deb."""
         host = self.host
@@ -57,8 +58,6 @@ class AptImage:
         lost = [name for name, version in going if not self._keep_deb(name, version)]
         found = survey([host.store.root])
         self._keep_files(found)
-        if os.path.exists(self._path("after.json.gz")):
-            os.unlink(self._path("after.json.gz"))
         self._write("before", {"packages": states(host), "auto": automatic(host), "survey": found})
         return lost
 

@@ -17,8 +17,17 @@ Packages = Dict[str, List[str]]
 """Version and status by name."""
 
 _KEEP_OLD = dpkg_options("force-confdef,force-confold,force-confmiss")
-_THERE = ("installed", "half-configured", "half-installed", "unpacked", "triggers-awaited", "triggers-pending")
+_HALF = ("half-configured", "half-installed", "unpacked")
+_THERE = ("installed", *_HALF)
+_NOTES = "/var/lib/dpkg/updates"
 _OURS = {*ACCOUNT_FILES, "/etc/ld.so.cache"}
+
+
+def broken(host: Host) -> bool:
+    """Whether dpkg was cut off: its notes were not filed, or a package is neither here nor there."""
+    notes = host.list(_NOTES) if host.stat(_NOTES).type == "directory" else []
+    host.changed()
+    return bool(notes) or any(one.status in _HALF for one in host.machine.packages().values())
 
 
 def repair(host: Host, lock_timeout: float) -> None:
@@ -26,7 +35,7 @@ def repair(host: Host, lock_timeout: float) -> None:
     options = ["--force-confdef", "--force-confold"]
     run_apt(host, ["dpkg", *options, "--configure", "-a"], lock_timeout)
     host.changed()
-    if any(one.status in _THERE[1:4] for one in host.machine.packages().values()):
+    if any(one.status in _HALF for one in host.machine.packages().values()):
         run_apt(host, ["apt-get", "-y", "-q", *_KEEP_OLD, "-f", "install"], lock_timeout)
 
 

@@ -27,7 +27,7 @@ from personaplex_provision.agent.resources._apt_command import (
     update_lists,
 )
 from personaplex_provision.agent.resources._apt_image import AptImage, image_name
-from personaplex_provision.agent.resources._apt_rollback import repair, take_back
+from personaplex_provision.agent.resources._apt_rollback import broken, repair, take_back
 from personaplex_provision.agent.resources._apt_transaction import Transaction, downgrades, simulate
 from personaplex_provision.agent.resources._debian_version import compare
 
@@ -228,6 +228,8 @@ class Apt(Resource):
             host.changed()
         if now.missing is None:
             return
+        image = AptImage(host, now.image)
+        image.discard()
         missing = self._missing(host)
         arguments = self._arguments(host, missing)
         done = self._simulate(host, missing)
@@ -236,7 +238,6 @@ class Apt(Resource):
         self._guard(done)
         if not done.steps:
             return
-        image = AptImage(host, now.image)
         lost = image.keep(done.steps)
         if lost:
             host.output(f"no .deb of the present version is to be had of: {', '.join(lost)}")
@@ -264,7 +265,7 @@ class Apt(Resource):
             take_back(host, image, self.lock_timeout)
 
     def recover(self, before: Apt, host: Host) -> None:
-        if before.image and AptImage(host, before.image).exists():
+        if broken(host):
             repair(host, self.lock_timeout)
 
     def provides(self) -> List[Address]:

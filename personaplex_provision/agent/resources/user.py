@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Literal, Set
 
 from personaplex_provision.agent import machine
 from personaplex_provision.agent.host import Host
-from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError
+from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, observed
 from personaplex_provision.agent.resources._accounts import (
     ACCOUNT_FILES,
     ACCOUNT_TRACES,
@@ -93,6 +93,8 @@ class User(Resource):
     "Whether the home directory and the mailbox go with a user that is removed."
     force: bool = False
     "Whether a user is removed while processes of it still run."
+    same_password: bool = observed(True)
+    "Whether the password is the one asked for."
 
     def validate(self) -> Iterator[str]:
         if not re.fullmatch(r"[^-:,/\s][^:,/\s]*", self.name):
@@ -126,7 +128,7 @@ class User(Resource):
             self.name, uid=found.uid, group=host.group_name(found.gid), comment=found.comment, home=found.home,
             groups=sorted(groups_of(host, self.name, self.groups or [])), shell=found.shell,
             create_home=host.stat(found.home, follow=True).exists,
-            password=Secret(hashed, f"password of {self.name}") if row else None,
+            same_password=self.password is None or hashed.lstrip("!") == self.password.reveal().lstrip("!"),
             password_lock=hashed.startswith("!"),
             expires=-1.0 if row is None or row.expires is None or row.expires < 0 else row.expires * 86400.0,
         )
@@ -144,10 +146,8 @@ class User(Resource):
             found.append(Change("groups", now.groups, sorted(self._wanted_groups(now))))
         if self.create_home and not now.create_home and self.home in (None, now.home):
             found.append(Change("create_home", False, True))
-        if self.password is not None and self.update_password == "always":
-            have = now.password.reveal() if now.password else ""
-            if have.lstrip("!") != self.password.reveal().lstrip("!"):
-                found.append(Change("password", "(another)", str(self.password)))
+        if self.password is not None and self.update_password == "always" and not now.same_password:
+            found.append(Change("password", "(another)", str(self.password)))
         if self.password_lock is not None and self.password_lock != now.password_lock:
             found.append(Change("password_lock", now.password_lock, self.password_lock))
         if self.expires is not None and _day(self.expires) != _day(now.expires):
@@ -226,7 +226,8 @@ class User(Resource):
                 number = found.gid if found else _new_id(host)
                 host.declare("group", group, machine.Group(group, number, tuple(sorted(members))))
         if self.password is not None or self.password_lock is not None or self.expires is not None:
-            hashed = self.password.reveal() if self.password else now.password.reveal() if now.password else "!"
+            row_now = shadow(host, self.name)
+            hashed = self.password.reveal() if self.password else row_now.hash if row_now else "!"
             if self.password_lock is not None:
                 hashed = ("!" if self.password_lock else "") + hashed.lstrip("!")
             day = int(self.expires // 86400) if self.expires is not None and self.expires >= 0 else None

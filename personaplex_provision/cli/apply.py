@@ -70,7 +70,7 @@ def apply(
         stage.pause()
         if kept is not None:
             kept.compare(fleet)
-        if not output.json:
+        if not output.json and not (yes and output.verbosity < 0):
             output.say(stage.plan_text(output.err, chains(fleet)))
         agreed = agree(output, job, question(stage.planned.totals()), "apply", yes)
         job.changing = agreed
@@ -81,7 +81,7 @@ def apply(
             code = fleet.apply(confirm)
             stage.close()
             if not output.json:
-                if not job.changing:
+                if not job.changing and output.verbosity >= 0:
                     output.say(stage.plan_text(output.err))
                 output.document(stage.summary_text())
             return stage.progress.exit if stage.progress.exit is not None else code

@@ -33,13 +33,16 @@ class Parser(argparse.ArgumentParser):
     def read(self, arguments: list[str]) -> argparse.Namespace:
         """The arguments, read. Raises UsageError that names every flag it does not know."""
         found, unknown = self.parse_known_args(arguments)
-        if unknown:
-            flags = self.flags()
-            problems = []
-            for one in unknown:
-                word = one.partition("=")[0]
-                what = "flag" if word.startswith("-") else "argument"
-                near = suggestion(word, flags) if what == "flag" else ""
-                problems.append(Diagnostic(f'unknown {what} "{word}"', hint=near or f"see `{self.prog} --help`"))
+        # What follows an unknown flag may be its value: it is no problem of its own.
+        wrong = [one for one in unknown if one.startswith("-")] or unknown
+        known, help_ = self.flags(), f"see `{self.prog} {' '.join(arguments[:1])} --help`"
+        problems = []
+        for one in wrong:
+            word = one.partition("=")[0]
+            if word.startswith("-"):
+                problems.append(Diagnostic(f'unknown flag "{word}"', hint=suggestion(word, known) or help_))
+            else:
+                problems.append(Diagnostic(f'"{one}" is one argument too many', hint=help_))
+        if problems:
             raise UsageError(problems)
         return found

@@ -31,6 +31,7 @@ def ask_passphrase(path: str) -> str | None:
 
 def ask_yes(question: str) -> bool:
     """Whether the answer to a question is yes; only the whole word counts. The end of input is a no."""
+    _forget_typed()
     sys.stderr.write(f"{question} Only \"yes\" goes on: ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
@@ -46,6 +47,16 @@ def ask_line(text: str) -> str:
     sys.stderr.write(text)
     sys.stderr.flush()
     return sys.stdin.readline().rstrip("\n")
+
+
+def _forget_typed() -> None:
+    """What was typed before a question was asked is no answer to it."""
+    import termios
+
+    try:
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    except (termios.error, OSError, ValueError):
+        return
 
 
 def _reachable() -> bool:

@@ -106,8 +106,12 @@ class Job:
     def _leave(self) -> None:
         """Leaves at once, saying where things stand; threads that wait for a host are not waited for."""
         if self.output.view is not None:
-            threading.Thread(target=self.output.view.close, daemon=True).start()
-            threading.Event().wait(0.1)
+            # The view may be held by a thread that will not come back.
+            closing = threading.Thread(target=self.output.view.close, daemon=True)
+            closing.start()
+            closing.join(1.0)
+            if not closing.is_alive():
+                self.output.view = None
         if not self.changing:
             self._say("Interrupted: nothing was changed.")
         else:
@@ -125,5 +129,7 @@ class Job:
     def _say(self, text: str) -> None:
         if self.output.json:
             self.output.event({"type": "diagnostic", "severity": "warning", "summary": text})
+        elif self.output.view is not None:
+            self.output.view.say(text)
         else:
             self.output.say(text)

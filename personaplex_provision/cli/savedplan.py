@@ -14,6 +14,7 @@ from personaplex_provision.errors import Diagnostic, MissingFileError, StaleErro
 from personaplex_provision.planning import saved
 
 if TYPE_CHECKING:
+    from personaplex_provision.agent.task import Task
     from personaplex_provision.runs.fleet import Fleet
 
 _OPTIONS = ("inventory", "limit", "tags", "skip_tags", "target", "roles_path")
@@ -89,8 +90,8 @@ class Kept:
                 continue
             before = self.plan.hosts[name]
             entries = {address: _entry(one) for part in host.parts for address, one in part.entries.items()}
-            tasks = {task.address: task.to_json() for part in host.parts for task in part.tasks()}
-            known = {task.address: task.to_json() for task in before.tasks}
+            tasks = {task.address: _task(task) for part in host.parts for task in part.tasks()}
+            known = {task.address: _task(task) for task in before.tasks}
             for address in dict.fromkeys([*known, *tasks, *before.entries, *entries]):
                 why = _moved(known.get(address), tasks.get(address), before.entries.get(address), entries.get(address))
                 if why:
@@ -100,6 +101,11 @@ class Kept:
         if found:
             raise StaleError([Diagnostic(f"stale plan: {self.path} is not what would be done now",
                                          hint="look at it, and make the plan again"), *found])
+
+
+def _task(task: Task) -> dict[str, Any]:
+    """What a task says, wherever it is written."""
+    return {key: item for key, item in task.to_json().items() if key != "position"}
 
 
 def _entry(event: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class Live:
             if found:
                 self._console.print(Text.from_ansi("\n".join(found)), soft_wrap=True)
 
+    def say(self, text: str) -> None:
+        """Shows lines of ours above the picture."""
+        with self._lock:
+            self._console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
+
     def pause(self) -> None:
         """Takes the picture away; what scrolled by stays."""
         with self._lock:

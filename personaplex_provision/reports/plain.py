@@ -23,6 +23,12 @@ class Plain:
                 self._stream.write("\n".join(found) + "\n")
                 self._stream.flush()
 
+    def say(self, text: str) -> None:
+        """Writes lines of ours among those of the events."""
+        with self._lock:
+            self._stream.write(text.rstrip("\n") + "\n")
+            self._stream.flush()
+
     def pause(self) -> None:
         """Nothing to take away before a question."""
 

@@ -18,7 +18,9 @@ def render(progress: Progress, style: Style, verbosity: int = 0) -> str:
     with progress.lock:
         hosts = list(progress.hosts.values())
         shown = hosts if len(hosts) <= MOST or verbosity > 0 else [one for one in hosts if one.bad]
-        lines = _table(shown, style) if verbosity >= 0 or any(one.bad for one in hosts) else []
+        told = any(one.bad or one.undone or any(one.counts.values()) for one in hosts)
+        quiet = verbosity < 0 and not any(one.bad for one in hosts)
+        lines = _table(shown, style) if told and not quiet else []
         good = len(hosts) - sum(one.bad for one in hosts)
         if len(shown) < len(hosts):
             lines.append(f"{counted(good, 'host')} done without a failure")

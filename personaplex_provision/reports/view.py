@@ -20,6 +20,10 @@ class View(Protocol):
         """Takes an event."""
         ...
 
+    def say(self, text: str) -> None:
+        """Shows lines of ours among those of the events."""
+        ...
+
     def pause(self) -> None:
         """Leaves the terminal to a question."""
         ...

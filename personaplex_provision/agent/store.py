@@ -17,7 +17,9 @@ _FICLONE = 0x40049409
 
 
 def default_root() -> str:
-    """`/var/lib/provision` for root, `$XDG_STATE_HOME/provision` for a user."""
+    """`/var/lib/provision` for root, `$XDG_STATE_HOME/provision` for a user, unless PROVISION_STATE_DIR names another."""
+    if os.environ.get("PROVISION_STATE_DIR"):
+        return os.environ["PROVISION_STATE_DIR"]
     if os.geteuid() == 0:
         return "/var/lib/provision"
     state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")

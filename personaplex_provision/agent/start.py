@@ -16,8 +16,8 @@ TYPE_CHECKING = False  # typing costs milliseconds that a start should not pay
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-    Modules = Dict[str, Tuple[bool, bytes]]
-    """Dotted name -> (whether it is a package, its marshalled code object or its source)."""
+    Modules = Dict[str, Tuple[bool, bool, bytes]]
+    """Dotted name -> (is it a package, is it compiled, its marshalled code object or its source)."""
 
 HIGH = 64
 "The conversation's descriptors are numbered from here, out of the way of what shells and daemons expect."
@@ -26,9 +26,8 @@ HIGH = 64
 class Memory:
     """Imports modules out of a dictionary; each is unpacked, or compiled, when it is first imported."""
 
-    def __init__(self, modules: Modules, compiled: bool) -> None:
+    def __init__(self, modules: Modules) -> None:
         self.modules = modules
-        self.compiled = compiled
 
     def find_spec(self, name: str, _path: Optional[Sequence[str]], _target: Any = None) -> Optional[ModuleSpec]:
         """The spec of a module that arrived; None leaves the name to the standard library."""
@@ -42,8 +41,8 @@ class Memory:
 
     def exec_module(self, module: Any) -> None:
         """Runs the module's code in it."""
-        package, content = self.modules[module.__name__]
-        if self.compiled:
+        package, compiled, content = self.modules[module.__name__]
+        if compiled:
             code = marshal.loads(content)
         else:
             code = compile(content, _file(module.__name__, package), "exec", dont_inherit=True)
@@ -51,18 +50,18 @@ class Memory:
 
     def get_source(self, name: str) -> Optional[str]:
         """For tracebacks, which ask the loader."""
-        if self.compiled or name not in self.modules:
+        if name not in self.modules or self.modules[name][1]:
             return None
-        return self.modules[name][1].decode("utf-8")
+        return self.modules[name][2].decode("utf-8")
 
     def names(self) -> List[str]:
         """Dotted names of every module that arrived."""
         return sorted(self.modules)
 
 
-def begin(modules: Modules, compiled: bool, marker: bytes) -> None:
+def begin(modules: Modules, marker: bytes) -> None:
     """Makes `modules` importable, takes the conversation aside, prints the marker and serves until it ends."""
-    sys.meta_path.insert(0, Memory(modules, compiled))
+    sys.meta_path.insert(0, Memory(modules))
     channel = _take_descriptors()
     from personaplex_provision.agent import main
 

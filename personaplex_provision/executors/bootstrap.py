@@ -20,7 +20,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from personaplex_provision.agent.protocol import Channel, encode
-from personaplex_provision.errors import UnreachableError
 from personaplex_provision.executors import bundle
 from personaplex_provision.executors.base import Connection, Executor, Stream, open_executor
 from personaplex_provision.executors.become import Privilege, install_python
@@ -55,10 +54,10 @@ if a!=t and a!='source':
  r(int(o));os.write(1,w('source'));a='source';b=r(int(r(16)))
 import marshal,zlib
 d=marshal.loads(zlib.decompress(b))
-c=d['personaplex_provision.agent.start'][1]
+p,f,c=d['personaplex_provision.agent.start']
 g={'__name__':'start'}
-exec(marshal.loads(c)if a==t else c,g)
-g['begin'](d,a==t,w('ready'))
+exec(marshal.loads(c)if f else c,g)
+g['begin'](d,w('ready'))
 """
 SIZE = 896
 STAGE = _STAGE.ljust(SIZE - 1) + b"\n"
@@ -200,6 +199,3 @@ class Start:
 
 def _text(data: bytearray) -> str:
     return bytes(data[-4096:]).decode("utf-8", "replace").strip()
-
-
-assert issubclass(PythonMissingError, UnreachableError) and len(_STAGE) < SIZE

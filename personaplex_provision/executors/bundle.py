@@ -1,8 +1,10 @@
 """What travels to a target: every module of the agent, in one compressed piece, built once per version of it.
 
-Two forms. *Compiled* holds marshalled code objects and starts fastest, but only where the Python is the same as
-here; *source* runs anywhere. Both lose their documentation (the target has no reader for it) and keep their line
-numbers. The pieces are deterministic and kept in the controller's cache under the digest of what they were made of.
+Two forms. *Compiled* holds the engine as marshalled code objects and starts fastest, but only where the Python is
+the same as here; *source* runs anywhere. The kinds travel as source in both: it is a third of the size, and of them
+only those that a plan uses are ever compiled. Both forms lose their documentation (the target has no reader for it)
+and keep their line numbers. They are deterministic, and kept in the controller's cache under the digest of what they
+were made of.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FORMAT = b"1"
+KINDS = "personaplex_provision.agent.resources."
+FORMAT = b"2"
 "Part of every digest; raised when the form of a bundle changes."
 
 
@@ -48,12 +51,12 @@ def build(sources: dict[str, tuple[bool, bytes]], compiled: bool) -> bytes:
     """A bundle of `sources`: dotted name -> (is it a package, its text)."""
     modules = {}
     for name, (package, text) in sorted(sources.items()):
-        if compiled:
+        if compiled and not name.startswith(KINDS):
             file = name.replace(".", "/") + ("/__init__.py" if package else ".py")
             code = compile(_undocumented(text, file), file, "exec", dont_inherit=True)
-            modules[name] = (package, marshal.dumps(code))
+            modules[name] = (package, True, marshal.dumps(code))
         else:
-            modules[name] = (package, strip(text))
+            modules[name] = (package, False, strip(text))
     # Version 2 of the format has no references, so equal input gives equal bytes on every run.
     return zlib.compress(marshal.dumps(modules, 2), 9)
 

@@ -11,7 +11,7 @@ from typing import Any
 from personaplex_provision.executors.base import Connection, Tail, unreachable
 from personaplex_provision.executors.sshconfig import settings_of
 from personaplex_provision.executors.sshlibrary import paramiko_library
-from personaplex_provision.executors.sshlink import WINDOW, Link
+from personaplex_provision.executors.sshlink import WINDOW, Route
 
 PACKET = 32768
 "Largest packet that every server takes, in bytes."
@@ -81,8 +81,8 @@ class SshExecutor:
         self.render = render
         self.settings = settings_of(connection.host, connection.user, connection.port, connection.common_args)
         self.user = self.settings.user
-        self.link = Link(connection, self.settings)
-        self.transport = self.link.connect()
+        self.route = Route(connection, self.settings)
+        self.transport = self.route.connect()
 
     def open(self, argv: Sequence[str], stdin_first: bytes = b"") -> SshStream:
         paramiko = paramiko_library()
@@ -109,4 +109,4 @@ class SshExecutor:
             raise unreachable(f"{self.connection.name}: the connection was lost", what) from None
 
     def close(self) -> None:
-        self.link.close()
+        self.route.close()

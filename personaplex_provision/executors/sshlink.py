@@ -26,7 +26,11 @@ DROPPED_PATIENCE = 30.0
 "Seconds for which a connection that is dropped before the log-in is tried again: sshd does so when it is busy."
 
 
-class Link:
+class UnroutedError(Exception):
+    """The network knows no way to the host."""
+
+
+class Route:
     """The transports and processes between here and one host."""
 
     def __init__(self, connection: Connection, settings: SshSettings) -> None:
@@ -124,7 +128,12 @@ class Link:
                     stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL, start_new_session=True,
                 ))
             return ours
-        sock = socket.create_connection(address, timeout=timeout)
+        try:
+            sock = socket.create_connection(address, timeout=timeout)
+        except OSError as error:
+            if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+                raise UnroutedError(str(error)) from None
+            raise
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return sock
@@ -160,8 +169,8 @@ def _patience(error: BaseException | None, timeout: float) -> float:
         return 0.0
     if isinstance(error, (ConnectionRefusedError, TimeoutError)):
         return min(REFUSED_PATIENCE, timeout) if isinstance(error, ConnectionRefusedError) else timeout / 2
-    if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return REFUSED_PATIENCE
+    if isinstance(error, UnroutedError):
+        return min(REFUSED_PATIENCE, timeout)
     return DROPPED_PATIENCE if isinstance(error, (paramiko.SSHException, EOFError, OSError)) else 0.0
 
 
@@ -175,6 +184,8 @@ def _explained(error: Exception, connection: Connection, settings: SshSettings) 
         (ConnectionRefusedError, f"{where} refuses connections", "check that sshd runs there, and ansible_port"),
         (TimeoutError, f"{where} does not answer",
          "check the address, the network and the host's firewall; --timeout gives it more time"),
+        (UnroutedError, f"there is no way to {settings.hostname}",
+         "check the network of this machine, and a VPN if it needs one"),
         (paramiko.IncompatiblePeer, f"{where} has no way of encrypting in common with us",
          "its ssh server is too old, or restricted"),
         (paramiko.ChannelException, f"a jump host cannot reach {where}", "check ProxyJump and the address behind it"),

@@ -57,6 +57,11 @@ def test_the_command_passes_every_shell_unchanged() -> None:
     assert subprocess.list2cmdline(words).count('"') == 2
 
 
+def test_the_first_stage_has_the_size_that_the_command_reads() -> None:
+    assert len(bootstrap.STAGE) == bootstrap.SIZE
+    compile(bootstrap.STAGE, "stage", "exec")
+
+
 @pytest.mark.parametrize("version", sorted(interpreters()))
 def test_the_agent_starts_on_every_supported_python(version: str) -> None:
     assert talk(ProcessStream(argv(interpreters()[version])))["type"] == "pong"

@@ -39,7 +39,7 @@ EXAMPLE = """
     cache_valid_time: 3600
 """
 
-_SPEC = re.compile(r"^([a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?)(?:(>?=)(\S+))?$")
+_SPEC = re.compile(r"^([a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?)(?:(>?=)([^=\s]\S*))?$")
 _LATER = "(version known after apply)"
 
 

@@ -13,11 +13,13 @@ class Secret:
     It prints as its name, compares by value, and cannot be turned into JSON by accident.
     """
 
-    __slots__ = ("_value", "name")
+    __slots__ = ("_value", "name", "parts")
 
-    def __init__(self, value: str, name: str = "secret") -> None:
+    def __init__(self, value: str, name: str = "secret", parts: tuple[Secret, ...] = ()) -> None:
         self._value = value
         self.name = name
+        self.parts = parts
+        "The secrets this one was made from; each is as secret alone as it is inside."
 
     def reveal(self) -> str:
         """The value itself. Every caller is a place to audit."""

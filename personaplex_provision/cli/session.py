@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from personaplex_provision.cli import failure, settings
 from personaplex_provision.cli.output import Output
 from personaplex_provision.cli.prompts import ask_line, ask_secret
+from personaplex_provision.errors import DeclinedError
 
 if TYPE_CHECKING:
     from personaplex_provision.runs.options import Options
@@ -52,11 +53,15 @@ def _answers(project: Project) -> dict[str, Any]:
             name = str(item["name"])
             if name in given or name in found:
                 continue
-            text, default = str(item.get("prompt") or name), item.get("default")
-            text += f" [{default}]: " if default is not None else ": "
-            if item.get("private", True):
-                typed = ask_secret(text) or ("" if default is None else str(default))
-                found[name] = Secret(typed, name)
-            else:
-                found[name] = ask_line(text) or ("" if default is None else str(default))
+            private, default = bool(item.get("private", True)), item.get("default")
+            text = str(item.get("prompt") or name)
+            text += f" [{default}]: " if default is not None and not private else ": "
+            try:
+                typed = ask_secret(text) if private else ask_line(text)
+            except DeclinedError:
+                if default is None:
+                    raise
+                typed = ""
+            value = typed or ("" if default is None else str(default))
+            found[name] = Secret(value, name) if private else value
     return found

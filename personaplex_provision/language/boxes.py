@@ -49,7 +49,7 @@ class Frame:
 
     def seal(self, text: str) -> Secret:
         """A secret of this text, named for the secrets it was made from."""
-        return Secret(text, ", ".join(self.touched))
+        return Secret(text, ", ".join(self.touched), tuple(self.touched.values()))
 
 
 CURRENT: ContextVar[Frame | None] = ContextVar("frame", default=None)

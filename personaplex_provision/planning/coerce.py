@@ -37,11 +37,13 @@ class Stock:
 
     def keep(self, secret: Secret) -> Secret:
         """The secret under a name that no other value has."""
+        for part in secret.parts:
+            self.keep(part)
         name, number = secret.name, 1
         while self.secrets.setdefault(name, secret.reveal()) != secret.reveal():
             number += 1
             name = f"{secret.name}#{number}"
-        return secret if name == secret.name else Secret(secret.reveal(), name)
+        return secret if name == secret.name else Secret(secret.reveal(), name, secret.parts)
 
 
 def text(value: Any, stock: Stock) -> str | Secret:
@@ -146,7 +148,7 @@ def blob(value: Any, stock: Stock) -> Blob:
     if isinstance(value, (dict, list)):
         boxed = find_secret(value)
         if boxed is not None:
-            return blob(Secret(json.dumps(revealed(value)), boxed.name), stock)
+            return blob(Secret(json.dumps(revealed(value)), boxed.name, (boxed,)), stock)
         value = json.dumps(plain(value, stock))
     data = value if isinstance(value, bytes) else str(text(value, stock)).encode("utf-8", "surrogateescape")
     found = Blob.of(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Dict, List, Set
+from typing import Any, Dict, List, Set
 
 from personaplex_provision.agent.execution import Ended, Execution
 from personaplex_provision.agent.journal import Journal
@@ -138,6 +138,9 @@ class Runner:
         stopped = self.session.stopping.is_set() or (self.failed and not self.force_handlers)
         if stopped:
             return self._blocked(task, "the run did not get there; it is owed and runs next time")
+        if task.skipped:
+            self._note(task, "skipped", reason=task.skipped, handler=task.handler)
+            return Ended("skipped", {"skipped": True, "changed": False})
         return None
 
     def _blocked(self, task: Task, reason: str) -> Ended:
@@ -145,9 +148,9 @@ class Runner:
             self._note(task, "blocked", reason=reason)
         return Ended("blocked", {"skipped": True, "changed": False})
 
-    def _note(self, task: Task, outcome: str, reason: str) -> None:
+    def _note(self, task: Task, outcome: str, reason: str, **more: Any) -> None:
         self.journal.write("task_end", task=task.address, name=task.name, kind=task.kind, outcome=outcome, seconds=0,
-                           reason=reason)
+                           reason=reason, **more)
 
     def _end(self, address: str, ended: Ended) -> None:
         self.ended[address] = ended

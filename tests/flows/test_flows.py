@@ -347,3 +347,20 @@ tasks:
     assert bench.apply("--limit", "nobody") in (64, 65)
     assert bench.apply("--skip-tags", "first") == 0
     assert bench.files() == {"one": "", "two": ""}
+
+
+def test_a_handler_whose_condition_does_not_hold_does_nothing_and_is_not_owed(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - name: config
+    copy: {dest: "{{ place }}/config", content: "x\\n"}
+    notify: restart
+handlers:
+  - name: restart
+    when: false
+    command: touch {{ place }}/restarted
+""")
+    assert bench.apply() == 0
+    assert bench.files() == {"config": "x\n"}
+    assert bench.outcomes()["restart"] == "skipped"
+    assert bench.apply("--detailed-exitcode") == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from personaplex_provision.agent.resource import Resource, dump
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import UnreachableError
+from personaplex_provision.executors.base import Executor, Stream
 from personaplex_provision.executors.bootstrap import start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.planning import schema
@@ -18,19 +19,36 @@ from personaplex_provision.runs.conversation import Conversation, Event
 from personaplex_provision.runs.identity import new_run
 
 
+class Lent:
+    """An executor that several agents use one after the other: closing it leaves the connection open."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.user = executor.user
+
+    def open(self, argv: Sequence[str], stdin_first: bytes = b"") -> Stream:
+        return self._executor.open(argv, stdin_first)
+
+    def close(self) -> None:
+        """Nothing: whoever opened the connection closes it."""
+
+
 @dataclass
 class Driver:
-    """Speaks to agents on one host; each call is a connection of its own, so nothing is remembered in between."""
+    """Speaks to agents on one host; each call is an agent of its own, so nothing is remembered in between."""
 
     connection: Connection
     root: str
     "State directory on the host."
+    executor: Executor | None = None
+    "A connection that all agents share; without one each agent has its own."
     events: list[Event] = field(default_factory=list)
 
     @contextmanager
     def talk(self, stock: Stock | None = None) -> Iterator[Conversation]:
         """A conversation with a fresh agent."""
-        agent = start_agent(self.connection, [{"type": "hello", "facts": False, "root": self.root}])
+        hello = {"type": "hello", "facts": False, "root": self.root}
+        agent = start_agent(self.connection, [hello], Lent(self.executor) if self.executor else None)
         try:
             conversation = Conversation(self.connection.name, agent.channel, self.events.append)
             stock = stock or Stock()

@@ -1,0 +1,108 @@
+"""The same laws over SSH, on every Python that the agent supports: kinds that need root and a whole machine, and some
+of those that do not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from personaplex_provision.executors.base import open_executor
+from personaplex_provision.executors.connection import connection_of
+from tests.lab.fingerprint import difference
+from tests.lab.host import LabHost
+from tests.lab.lab import Lab
+from tests.laws.case import Case
+from tests.laws.collect import cases
+from tests.laws.driver import Driver
+from tests.laws.laws import Ground, hold, kill, name_of
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+FOLDER = "/srv/case"
+LAB = [one for one in cases() if one.lab]
+# What a Python version or root can make a difference to: owners, text, dates, programs. The first case of a kind shows
+# it; all others run here, on the machine's own Python, in test_laws.py.
+FIRST = [
+    next(one for one in cases() if one.kind == kind and not one.lab)
+    for kind in ("copy", "template", "lineinfile", "blockinfile", "replace", "ini_file", "cron", "authorized_key",
+                 "sysctl", "command", "shell", "script", "stat", "tls_certificate", "get_url")
+]
+FILES = [one for one in cases() if one.kind == "file" and not one.lab]
+# A kill at any operation is proved for every file kind in test_laws.py. These are the kinds that recover something
+# other than files: accounts, units, the host's name.
+KILLED = [
+    next(one for one in LAB if one.kind == kind and one.changes and one.exact and one.kills)
+    for kind in ("user", "group", "systemd_service", "hostname")
+]
+
+
+class Place:
+    """One host for all cases: what a case leaves behind ends with a reset, which takes two seconds."""
+
+    def __init__(self, host: LabHost, lab: Lab) -> None:
+        self.host = host
+        arguments = f"-F none -o IdentitiesOnly=yes -o UserKnownHostsFile={lab.access.known_hosts}"
+        self.connection = connection_of(host.suite, {
+            "ansible_host": host.address, "ansible_user": "root", "ansible_ssh_common_args": arguments,
+            "ansible_ssh_private_key_file": str(lab.access.identity),
+        })
+        self.fresh = host.fingerprint()
+        self.driver = Driver(self.connection, "/var/lib/provision", open_executor(self.connection))
+
+    def ground(self) -> Ground:
+        """The host as it was at first, with an empty scratch directory."""
+        if difference(self.fresh, self.host.fingerprint()):
+            self.close()
+            self.host.reset()
+            self.driver.executor = open_executor(self.connection)
+        os.mkdir(f"{self.host.root}{FOLDER}")
+        return Ground(self.driver, FOLDER, lambda argv: self.host.enter(argv) and None, self.host.fingerprint)
+
+    def clear(self) -> None:
+        """Takes the scratch directory away."""
+        shutil.rmtree(f"{self.host.root}{FOLDER}")
+
+    def close(self) -> None:
+        """Hangs up."""
+        if self.driver.executor is not None:
+            self.driver.executor.close()
+
+
+@pytest.fixture(scope="module", params=["bullseye", "bookworm", "trixie"])
+def place(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Place]:
+    """A host of each suite: Python 3.9, 3.11 and 3.13."""
+    with lab.host(request.param) as host:
+        here = Place(host, lab)
+        yield here
+        here.close()
+
+
+@pytest.fixture
+def ground(place: Place) -> Iterator[Ground]:
+    yield place.ground()
+    place.clear()
+
+
+@pytest.mark.parametrize("case", [*LAB, *FILES, *FIRST], ids=name_of)
+def test_a_kind_keeps_the_laws_on_a_host(case: Case, ground: Ground) -> None:
+    hold(case, ground)
+
+
+@pytest.mark.parametrize("case", KILLED, ids=name_of)
+def test_killed_anywhere_on_a_host_it_is_old_or_new(case: Case, ground: Ground) -> None:
+    ground.prepare(case)
+    start, seen = ground.look(), set()
+    for number in range(1, 100):
+        killed = kill(case, ground, number)
+        seen.add(killed.new)
+        if killed.new:
+            assert ground.driver.rollback()["good"]
+        assert difference(start, ground.look()) == [], f"killed at operation {number}"
+        if killed.ended:
+            break
+    else:
+        pytest.fail("the case never came to its end")
+    assert seen == {False, True}

@@ -78,12 +78,12 @@ def zsh(found: dict[str, list[str]]) -> str:
     """Put it on the fpath as `_provision`, or source it."""
     from personaplex_provision.cli.main import COMMANDS
 
-    listed = "\n".join(f"    '{name}:{text}'" for name, text in COMMANDS.items())
-    cases = "\n".join(f"    {name}) words=({' '.join(more)}) ;;" for name, more in found.items())
+    listed = "\n".join("    '" + f"{name}:{text}".replace("'", "'\\''") + "'" for name, text in COMMANDS.items())
+    cases = "\n".join(f"    {name}) found=({' '.join(more)}) ;;" for name, more in found.items())
     return f"""#compdef provision
 # provision completion for zsh: provision completion zsh > "${{fpath[1]}}/_provision"
 _provision() {{
-  local -a commands words
+  local -a commands found
   commands=(
 {listed}
   )
@@ -91,17 +91,17 @@ _provision() {{
     _describe command commands
     return
   fi
-  case "${{words_[2]:-$words[2]}}" in
-    *) ;;
-  esac
-  local chosen="${{${{(z)BUFFER}}[2]}}"
-  case "$chosen" in
+  case "$words[2]" in
 {cases}
   esac
-  compadd -a words
+  compadd -a found
   _files
 }}
-compdef _provision provision
+if [ "$funcstack[1]" = "_provision" ]; then
+  _provision "$@"
+else
+  compdef _provision provision
+fi
 """
 
 
@@ -111,7 +111,8 @@ def fish(found: dict[str, list[str]]) -> str:
 
     lines = ["# provision completion for fish: provision completion fish > ~/.config/fish/completions/provision.fish"]
     for name, text in COMMANDS.items():
-        lines.append(f"complete -c provision -n __fish_use_subcommand -f -a {name} -d '{text}'")
+        told = text.replace("'", "\\'")
+        lines.append(f"complete -c provision -n __fish_use_subcommand -f -a {name} -d '{told}'")
     for name, more in found.items():
         for word in more:
             condition = f"-n '__fish_seen_subcommand_from {name}'"

@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     from personaplex_provision.cli import failure
 
+    failure.current.clear()
     try:
         return _run(arguments)
     except SystemExit as error:  # argparse's --help

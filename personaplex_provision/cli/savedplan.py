@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("inventory", "limit", "tags", "skip_tags", "target", "roles_path")
 "Flags whose values decide what the plan says."
+_PHRASES = {"none": "nothing to do", "create": "to create", "update": "to change", "delete": "to delete",
+            "run": "to run", "unknown": "to decide while applying"}
 _COMPARED = ("action", "diff", "preview", "reversible", "skipped")
 
 
@@ -121,6 +123,6 @@ def _moved(task: Any, task_now: Any, entry: Any, entry_now: Any) -> str:
     if task != task_now:
         return "the task says something else now"
     if entry != entry_now:
-        was, now = (entry or {}).get("action", "none"), (entry_now or {}).get("action", "none")
-        return f"planned to {was}, now it would be {now}" if was != now else "what is on the host was changed since"
+        was, now = (_PHRASES[(one or {}).get("action", "none")] for one in (entry, entry_now))
+        return f"it was {was}, and is {now} now" if was != now else "what is on the host was changed since"
     return ""

@@ -15,7 +15,7 @@ from tests.laws.collect import cases
 KINDS = sorted(kind_names())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [one for one in KINDS if one != "fail"])  # it fails, always, and so keeps no law
 def test_a_kind_has_cases(kind: str) -> None:
     assert any(one.kind == kind for one in cases()), f"tests/laws/cases/{kind}.py has no case"
 
@@ -38,12 +38,10 @@ def test_the_example_is_valid(kind: str) -> None:
     assert any(kind in task for task in tasks)
     for task in tasks:
         for name in set(task) & set(KINDS):
-            schema.check_static(name, {k: v for k, v in task[name].items() if k != "src"}
-                                if isinstance(task[name], dict) and name in ("copy", "template", "script", "unarchive")
-                                else task[name])
+            schema.check_static(name, task[name])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [one for one in KINDS if not load_kind(one).open_ended])
 def test_an_unknown_parameter_is_refused(kind: str) -> None:
     with pytest.raises(InvalidError, match="no parameter"):
         schema.check_static(kind, {"no_such_parameter": "x"})

@@ -11,9 +11,10 @@ from personaplex_provision.agent import kinds
 from personaplex_provision.agent.resource import dump
 from personaplex_provision.executors.connection import Connection
 from tests.lab.fingerprint import Fingerprinter
+from tests.laws.case import Case
 from tests.laws.collect import cases
 from tests.laws.driver import Driver
-from tests.laws.laws import Case, Ground, hold, kill, name_of
+from tests.laws.laws import Ground, hold, kill, name_of
 
 LOCAL = [one for one in cases() if not one.lab]
 

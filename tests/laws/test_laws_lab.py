@@ -59,7 +59,11 @@ class Place:
             self.host.reset()
             self.driver.executor = open_executor(self.connection)
         os.mkdir(f"{self.host.root}{FOLDER}")
-        return Ground(self.driver, FOLDER, lambda argv: self.host.enter(argv) and None, self.host.fingerprint)
+
+        def run(argv: list[str]) -> None:
+            self.host.enter(argv)
+
+        return Ground(self.driver, FOLDER, run, self.host.fingerprint)
 
     def clear(self) -> None:
         """Takes the scratch directory away."""

@@ -13,6 +13,7 @@ CASES = [
         [["sh", "-c", f"echo '{_LINE}' >> /etc/apt/sources.list"]], lab=True,
     ),
     Case(
-        "apt_repository", "there with other spaces", {"repo": _LINE.replace(" ", "  ")}, [_ADD], lab=True, changes=False,
+        "apt_repository", "there with other spaces", {"repo": _LINE.replace(" ", "  ")}, [_ADD],
+        lab=True, changes=False,
     ),
 ]

@@ -354,11 +354,11 @@ def test_a_distribution_behind_a_windows_server_is_reached(lab: Lab, reach: Reac
 
 
 def test_a_container_and_a_root_directory_are_entered_without_ssh(host: LabHost, tmp_path: Path) -> None:
-    leader = host.enter(["readlink", "/proc/self"]) and _leader(host)
-    machine = Connection("box", "nspawn", str(leader))
+    machine = Connection("box", "nspawn", str(_leader(host)))
     executor = open_executor(machine)
     stream = executor.open(["hostname"])
     assert stream.read(100, 10).decode().strip() == host.name
+    stream.close()
     talks(machine)
     talks(Connection("tree", "chroot", str(host.root)))
     assert "no directory" in refused(Connection("tree", "chroot", str(tmp_path / "absent")))

@@ -1,6 +1,7 @@
 """The fingerprint of a host: every file that a person would miss or find surplus, and what it is.
 
-Two fingerprints of one host are equal exactly when it was put back. Times are no part of it.
+Packages are in it by name, beside the files. Two fingerprints of one host are equal exactly when it was put back.
+Times are no part of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import stat
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from .packages import packages
 
 EXCLUDED = (
     # Made anew by the kernel and systemd at each boot.
@@ -25,15 +28,16 @@ EXCLUDED = (
     r".*/__pycache__(/.*)?",
     r".*\.pyc",
     r"/etc/ld\.so\.cache",
-    r"/var/lib/apt/lists/.*",
-    # The package database keeps a memory of what was ever installed (available, status-old, the order of the entries,
-    # alternatives' logs, maintainer-script leftovers). What is installed is asked of dpkg-query, not read from here.
-    r"/var/lib/(dpkg|apt)/.*",
-    # Debian's memory of which units a package once enabled, of which it never forgets one without a purge.
-    r"/var/lib/systemd/deb-systemd-(helper|user-helper)-.*",
-    # What running systemd writes for itself: when a timer last ran, entropy, leases, linked runtime data.
-    r"/var/lib/systemd/(timers|random-seed|catalog|coredump|network|rfkill|linger|ephemeral-trees)(/.*)?",
-    r"/var/lib/(private|logrotate)(/.*)?",
+    # The package database: files of its own making, old copies, locks. What it says, which packages are there in which
+    # version and state and why, is in the fingerprint as one entry a package (packages.py).
+    r"/var/lib/dpkg/(status|status-old|available|lock|lock-frontend|diversions-old|statoverride-old)",
+    r"/var/lib/dpkg/(info|triggers|updates)(/.*)?",
+    r"/var/lib/apt/extended_states",
+    r"/var/lib/apt/(lists|mirrors|periodic)(/.*)?",
+    # ucf's rotated copies of its database before each change; the database itself counts.
+    r"/var/lib/ucf/(hashfile|registry)\.[0-9]+",
+    # What systemd writes for itself: when a timer last ran, entropy, the message catalogue, leases.
+    r"/var/lib/systemd/(timers|random-seed|catalog|coredump|network|rfkill)(/.*)?",
     # shadow's backups hold the state before the last change: after a rollback, the state that was rolled back.
     r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-",
     r"/etc/\.pwd\.lock",
@@ -47,16 +51,16 @@ _SETTLED = 2.0  # seconds after which a file that was written again has a new ch
 
 
 class Entry(NamedTuple):
-    """One path."""
+    """One path, or one package."""
 
     kind: str
-    "`file`, `directory`, `link`, `fifo`, `socket`, `character` or `block`."
+    "`file`, `directory`, `link`, `fifo`, `socket`, `character`, `block` or `package`."
     mode: int
     "Permission bits."
     owner: int
     group: int
     content: str
-    "SHA-256 of a file, target of a link, number of a device."
+    "SHA-256 of a file, target of a link, number of a device, version and state of a package."
     attributes: tuple[tuple[str, str], ...]
     "Extended attributes, the overlay's own aside."
 
@@ -72,7 +76,7 @@ class Fingerprinter:
 
     def of(self, root: Path) -> Fingerprint:
         """The fingerprint of the file system under `root`."""
-        found: Fingerprint = {}
+        found = {f"package {name}": Entry("package", 0, 0, 0, said, ()) for name, said in packages(root).items()}
         todo = [""]
         while todo:
             directory = todo.pop()

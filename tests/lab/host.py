@@ -17,6 +17,7 @@ from .commands import CommandFailed, run
 from .fingerprint import Fingerprint, Fingerprinter
 from .machine import Machine
 from .network import Network
+from .standins.card import Card
 from .tree import tree
 
 NETWORKD = "[Match]\nName=host0\n[Network]\nAddress={address}/{prefix}\nGateway={gateway}\n"
@@ -97,6 +98,10 @@ class LabHost:
     def entrance(self) -> list[str]:
         """The start of a command line that runs the rest of it on the host as root, without any network."""
         return [*self._running().namespaces(), *ENVIRONMENT]
+
+    def insert_card(self, card: Card | None = None) -> None:
+        """Give the host a graphics card, as the stand-ins see one: an RTX 5090 unless another is given."""
+        (card or Card()).insert(self.root)
 
     def fingerprint(self) -> Fingerprint:
         """What the host's files are now; compare two of them with `fingerprint.difference`."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from .access import Access
+from .commands import run
 from .host import LabHost
 from .keeper import Keeper
 from .network import Network
@@ -85,11 +86,11 @@ class Lab:
 
 @contextlib.contextmanager
 def _directory() -> Iterator[Path]:
-    """A new directory for one lab. When the lab is killed, a keeper removes it as soon as nothing is mounted there."""
+    """A new directory for one lab, in memory: packages install faster there, and it is gone in no time."""
     path = Path(tempfile.mkdtemp(prefix="provision-lab-"))
-    remove = 'for i in 1 2 3 4 5 6 7 8 9; do rm -rf --one-file-system "$1" && break; sleep 1; done'
-    keeper = Keeper(down=[["/bin/sh", "-c", remove, "sh", str(path)]])
+    keeper = Keeper(down=[["umount", "--lazy", str(path)], ["rmdir", str(path)]])
     try:
+        run(["mount", "-t", "tmpfs", "-o", "size=75%,mode=0700", "provision-lab", str(path)])
         yield path
     finally:
         keeper.close()

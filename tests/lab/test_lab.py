@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from .access import Access
@@ -35,6 +36,15 @@ def test_users_have_the_rights_they_are_meant_to_have(lab_host: LabHost) -> None
     sudo = ["runuser", "-u", "pwlab", "--", "sudo", "-S", "id", "-un"]
     assert lab_host.enter(sudo, input=f"{PASSWORD}\n").stdout == "root\n"
     assert lab_host.enter(sudo, input="wrong\n", check=False).returncode != 0
+
+
+def test_the_password_opens_ssh(lab: Lab, lab_host: LabHost) -> None:
+    with paramiko.SSHClient() as client:
+        client.load_host_keys(str(lab.access.known_hosts))
+        address = lab_host.address
+        client.connect(address, username="pwlab", password=PASSWORD, allow_agent=False, look_for_keys=False)
+        _, said, _ = client.exec_command("id -un")
+        assert said.read() == b"pwlab\n"
 
 
 def test_an_unknown_host_key_is_refused(lab_host: LabHost, tmp_path: Path) -> None:
@@ -69,7 +79,19 @@ def test_reset_gives_the_first_state_and_restart_keeps_the_disk(lab_host: LabHos
     assert lab_host.run(["hostname"]).stdout == f"{lab_host.name}\n"
 
 
-def test_apt_reaches_the_mirror(lab_host: LabHost) -> None:
+def test_apt_reaches_the_mirror_and_the_fingerprint_tells_packages(lab_host: LabHost) -> None:
+    lab_host.run(["apt-get", "update", "-q"])
+    before = lab_host.fingerprint()
+    lab_host.run(["apt-get", "install", "-q", "-y", "--no-install-recommends", "git"])
+    lines = difference(before, lab_host.fingerprint())
+    packages = {line.split()[2]: line.rpartition(", ")[2] for line in lines if line.startswith("+ package ")}
+    assert packages["git:amd64"] == "manual" and packages["git-man:all"] == "automatic"
+    names = [name.partition(":")[0] for name in packages]
+    lab_host.run(["apt-get", "purge", "-q", "-y", *names])
+    assert difference(before, lab_host.fingerprint()) == []
+
+
+def test_a_started_service_is_there(lab_host: LabHost) -> None:
     lab_host.run(["sh", "-c", "apt-get update -q && apt-get install -q -y --no-install-recommends cron"])
     assert lab_host.run(["systemctl", "is-active", "cron"]).stdout == "active\n"
 

@@ -143,6 +143,22 @@ def test_personaplex_is_installed_and_serves(lab: Lab, lab_host: LabHost) -> Non
     assert lab_host.run(["stat", "-c", "%s", "/tmp/out.wav"]).stdout.strip() == str(44 + 2 * 480000)
 
 
+def test_torch_knows_which_card_it_has_kernels_for(lab: Lab, lab_host: LabHost) -> None:
+    index = lab.standins.index
+    lab_host.insert_card()
+    smi = ["nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader"]
+    assert lab_host.run(smi).stdout == "NVIDIA GeForce RTX 5090, 12.0, 32607 MiB\n"
+    compute = "import torch; print((torch.ones(2, 2, device='cuda') @ torch.ones(2, 2, device='cuda')).sum().item())"
+    for version in ("2.9.1", "2.4.1"):
+        name = f"torch-{version}-py3-none-any.whl"
+        fetch = f"import urllib.request; urllib.request.urlretrieve('{index.server.url}/files/{name}', '/opt/{name}')"
+        lab_host.run(["python3", "-c", fetch])
+    torch = ["env", "PYTHONPATH=/opt/torch-2.9.1-py3-none-any.whl", "python3", "-c", compute]
+    assert lab_host.run(torch).stdout == "8.0\n"
+    with pytest.raises(CommandFailed, match="no kernel image is available"):
+        lab_host.run([word.replace("2.9.1", "2.4.1") for word in torch])
+
+
 def test_rustup_installs_a_toolchain(lab: Lab, lab_host: LabHost) -> None:
     rust = lab.standins.rust
     fetch = "import sys, urllib.request; urllib.request.urlretrieve(sys.argv[1], 'rustup-init')"

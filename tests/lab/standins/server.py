@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,13 @@ class Visit:
     method: str
     path: str
     status: int
+
+
+class _Threads(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is no error of the server."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class Server:
@@ -90,7 +98,7 @@ def _bind(addresses: Sequence[str], handler: type[BaseHTTPRequestHandler]) -> li
             with contextlib.suppress(OSError):
                 for address in addresses:
                     port = servers[0].server_port if servers else 0
-                    servers.append(ThreadingHTTPServer((address, port), handler))
+                    servers.append(_Threads((address, port), handler))
                     stack.callback(servers[-1].server_close)
                 stack.pop_all()
                 return servers
@@ -101,6 +109,7 @@ def _handler(answer: Callable[[Request], Reply], log: list[Visit]) -> type[BaseH
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+        timeout = 60
 
         def _serve(self) -> None:
             url = urlsplit(self.path)

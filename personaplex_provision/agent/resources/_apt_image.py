@@ -22,7 +22,7 @@ from personaplex_provision.agent.resources._apt_transaction import Step
 from personaplex_provision.agent.resources._survey import Survey, owned_paths, survey
 
 _STATUS = "/var/lib/dpkg/status"
-_MARKS = "/var/lib/apt/extended_states"
+MARKS = "/var/lib/apt/extended_states"
 _ARCHIVES = "/var/cache/apt/archives"
 _LIMITS = (("/etc/", 4 << 20), ("/usr/local/", 0), ("/usr/", 4 << 20), ("/var/lib/", 1 << 18), ("/var/spool/", 1 << 16))
 _TOTAL = 256 << 20
@@ -30,7 +30,7 @@ _TOTAL = 256 << 20
 
 def image_name(host: Host) -> str:
     """A name for the packages as they are now, which no other moment has: dpkg writes its status anew each time."""
-    seen = [host.stat(path) for path in (_STATUS, _MARKS)]
+    seen = [host.stat(path) for path in (_STATUS, MARKS)]
     text = repr([(one.type, one.inode, one.size, one.mtime) for one in seen])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -58,7 +58,7 @@ class AptImage:
         lost = [name for name, version in going if not self._keep_deb(name, version)]
         found = survey([host.store.root])
         self._keep_files(found)
-        self._write("before", {"packages": states(host), "auto": automatic(host), "survey": found})
+        self._write("before", {"packages": states(host), "marks": marks(host), "survey": found})
         return lost
 
     def finish(self) -> None:
@@ -68,15 +68,15 @@ class AptImage:
         made = [path for path in found if path not in before]
         changed = [path for path, look in before.items() if found.get(path) != look]
         self.host.changed()
-        note = {"made": made, "changed": changed, "packages": states(self.host), "auto": automatic(self.host)}
+        note = {"made": made, "changed": changed, "packages": states(self.host), "marks": marks(self.host)}
         self._write("after", note)
 
     def before(self) -> Dict[str, Any]:
-        """`packages` (name: [version, status]), `auto` and `survey` of before."""
+        """`packages` (name: [version, status]), `marks` and `survey` of before."""
         return self._read("before")
 
     def after(self) -> Dict[str, Any]:
-        """`made`, `changed`, `packages` and `auto` of after; asked of the host now when the transaction was cut off."""
+        """`made`, `changed`, `packages` and `marks` of after; of now when the transaction was cut off."""
         if not os.path.exists(self._path("after.json.gz")):
             self.finish()
         return self._read("after")
@@ -163,11 +163,18 @@ def states(host: Host) -> Dict[str, List[str]]:
     }
 
 
-def automatic(host: Host) -> List[str]:
-    """The packages that were only installed because another one needs them."""
-    if host.which("apt-mark") is None:
-        return []
-    return sorted(host.query(["apt-mark", "showauto"]).stdout.split())
+def marks(host: Host) -> Dict[str, str]:
+    """apt's notes on packages (which were only installed because another one needs them), by name and architecture."""
+    try:
+        text = host.read_text(MARKS)
+    except OSError:
+        return {}
+    found = {}
+    for stanza in text.split("\n\n"):
+        lines = [line.split(": ", 1)[-1] for line in stanza.strip().splitlines() if not line.startswith("Auto")]
+        if lines:
+            found["/".join(lines[:2])] = stanza.strip()
+    return found
 
 
 def _limit(path: str) -> int:

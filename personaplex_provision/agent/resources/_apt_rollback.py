@@ -10,7 +10,7 @@ from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._accounts import ACCOUNT_FILES
 from personaplex_provision.agent.resources._apt_command import dpkg_options, run_apt
-from personaplex_provision.agent.resources._apt_image import AptImage, automatic, states
+from personaplex_provision.agent.resources._apt_image import MARKS, AptImage, marks, states
 from personaplex_provision.agent.resources._survey import Look, Survey, look, owned_paths, survey
 
 Packages = Dict[str, List[str]]
@@ -47,11 +47,11 @@ def take_back(host: Host, image: AptImage, lock_timeout: float) -> None:
     touched = sorted(name for name in {*old, *made} if old.get(name) != made.get(name))
     new = [name for name in touched if _there(now, name) and not _there(old, name)]
     gone = [name for name in touched if _there(old, name) and (not _there(now, name) or now[name][0] != old[name][0])]
-    start = survey([host.store.root])
+    start, noted = survey([host.store.root]), marks(host)
     if gone:
         _reinstall(host, image, [(name, old[name][0]) for name in gone], new, lock_timeout)
     _purge(host, old, touched, lock_timeout)
-    _marks(host, set(before["auto"]), set(after["auto"]))
+    _marks(host, noted, before["marks"], after["marks"])
     if any(one.status.startswith("triggers-") for one in host.machine.packages().values()):
         run_apt(host, ["dpkg", "--configure", "--pending"], lock_timeout)
     _files(host, image, before["survey"], *_traces(before["survey"], after, start, survey([host.store.root])))
@@ -103,14 +103,12 @@ def _purge(host: Host, old: Packages, names: List[str], lock_timeout: float) -> 
     host.changed()
 
 
-def _marks(host: Host, old: Set[str], made: Set[str]) -> None:
-    """The marks that the transaction changed, of packages that are there."""
-    there = {name for name, one in states(host).items() if one[1] == "installed"}
-    for verb, names in (("auto", old), ("manual", made - old)):
-        now = set(automatic(host))
-        some = sorted(one for one in names & there if (one in now) != (verb == "auto"))
-        if some:
-            host.run(["apt-mark", verb, *some], check=False)
+def _marks(host: Host, start: Dict[str, str], old: Dict[str, str], made: Dict[str, str]) -> None:
+    """apt's notes as they were when the rollback started, less what the transaction changed in them."""
+    wanted = {name: stanza for name, stanza in start.items() if name in old or name not in made}
+    wanted.update({name: stanza for name, stanza in old.items() if stanza != made.get(name)})
+    if wanted != marks(host):
+        host.write(MARKS, "".join(f"{stanza}\n\n" for stanza in wanted.values()).encode())
 
 
 def _traces(old: Survey, after: Dict[str, Any], start: Survey, end: Survey) -> Tuple[Set[str], Set[str]]:

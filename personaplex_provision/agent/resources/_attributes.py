@@ -135,8 +135,17 @@ def group_id(host: Host, group: Optional[str]) -> Optional[int]:
     raise _nobody(host, "group", group)
 
 
+def awaited(host: Host) -> bool:
+    """While planning: whether an earlier task may bring what is missing, since not all it brings is known."""
+    prediction = getattr(host, "prediction", None)
+    if prediction is None:
+        return False
+    packages = [value for (what, _), value in prediction.declared.items() if what == "package"]
+    return bool(prediction.sealed) or any(packages)
+
+
 def _nobody(host: Host, what: str, name: str) -> Exception:
-    if host.planning:
+    if awaited(host):
         return Unpredictable(f"there is no {what} {name} yet")
     hint = f"add a task before it: `{what}: {{name: {name}}}`"
     return ResourceError(f"there is no {what} {name} on this host", hint=hint)
@@ -188,7 +197,7 @@ def need_parent(host: Host, path: str) -> None:
         return
     if found.exists:
         raise ResourceError(f"{parent} is no directory, so {path} cannot be in it")
-    if host.planning:
+    if awaited(host):
         raise Unpredictable(f"the directory {parent} is not there yet")
     raise ResourceError(
         f"the directory {parent} does not exist", f"{path} was to be written there",

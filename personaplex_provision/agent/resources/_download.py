@@ -104,10 +104,13 @@ def digest_of(host: Host, path: str, algorithm: str) -> str:
 
 
 @contextlib.contextmanager
-def fetched(request: Request, host: Host, checksum: Optional[Checksum] = None) -> Iterator[Tuple[IO[bytes], str]]:
-    """The whole content of an address as an open file and its path, verified; gone when the block ends well.
+def fetched(
+    request: Request, host: Host, checksum: Optional[Checksum] = None, keep: bool = False,
+) -> Iterator[Tuple[IO[bytes], str]]:
+    """The whole content of an address as an open file and its path, verified.
 
-    Raises ResourceError when it cannot be had or has another digest.
+    It is gone when the block ends well, unless `keep`: then a next call costs one small request. Raises ResourceError
+    when it cannot be had or has another digest.
     """
     key = _key(request, checksum)
     with host.identity.itself():
@@ -118,8 +121,9 @@ def fetched(request: Request, host: Host, checksum: Optional[Checksum] = None) -
         _fill(part, request, host, checksum)
         part.seek(0)
         yield part, part.name
-        with host.identity.itself(), contextlib.suppress(FileNotFoundError):
-            os.unlink(part.name)
+        if not keep:
+            with host.identity.itself(), contextlib.suppress(FileNotFoundError):
+                os.unlink(part.name)
 
 
 def remote_sha256(request: Request, host: Host) -> str:

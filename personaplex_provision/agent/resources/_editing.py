@@ -16,6 +16,7 @@ from personaplex_provision.agent.resource import Change, ResourceError, Unpredic
 from personaplex_provision.agent.resources._attributes import (
     PathResource,
     apply_attributes,
+    awaited,
     born_mode,
     check_mode,
     check_path,
@@ -123,7 +124,7 @@ class EditedFile(PathResource):
 
     def _make_room(self, host: Host, at: str) -> None:
         if not self.makes_file():
-            if host.planning:
+            if awaited(host):
                 raise Unpredictable(f"{at} is not there yet")
             hint = "`create: true` makes it" if hasattr(self, "create") else "make it with `copy` or `template` first"
             raise ResourceError(f"{at} does not exist", hint=hint)

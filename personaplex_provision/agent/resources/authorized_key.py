@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tup
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import User
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
-from personaplex_provision.agent.resources._attributes import apply_attributes, need_parent
+from personaplex_provision.agent.resources._attributes import apply_attributes, awaited, need_parent
 from personaplex_provision.agent.resources._editing import split_lines
 
 EXAMPLE = """
@@ -178,7 +178,7 @@ class AuthorizedKey(Resource):
     def _who(self, host: Host) -> User:
         found = host.user(self.user)
         if found is None:
-            if host.planning:
+            if awaited(host):
                 raise Unpredictable(f"there is no user {self.user} yet")
             raise ResourceError(f"there is no user {self.user} on this host", hint="add a `user:` task before this one")
         return found

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resource import Address, Change, ResourceError, Unpredictable, observed
-from personaplex_provision.agent.resources._attributes import born_mode, check_mode
+from personaplex_provision.agent.resources._attributes import awaited, born_mode, check_mode
 from personaplex_provision.agent.resources._placing import PlacedFile
 from personaplex_provision.agent.values import Blob
 
@@ -58,7 +58,7 @@ class Copy(PlacedFile):
             return found
         source = self._source(host)
         entry = host.stat(source, follow=True)
-        if not entry.exists and host.planning:
+        if not entry.exists and awaited(host):
             raise Unpredictable(f"{source}, which is to be copied, is not there yet")
         if entry.type != "file":
             tree = entry.type == "directory"

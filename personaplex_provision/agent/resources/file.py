@@ -12,6 +12,7 @@ from personaplex_provision.agent.resource import Address, Change, ResourceError,
 from personaplex_provision.agent.resources._attributes import (
     PathResource,
     apply_attributes,
+    awaited,
     born_mode,
     group_id,
     need_parent,
@@ -126,7 +127,7 @@ class File(PathResource):
             uid, gid = user_id(host, self.owner), group_id(host, self.group)
             host.write(at, b"", mode=born_mode(self.mode), uid=uid, gid=gid)
         elif not entry.exists:
-            if host.planning:
+            if awaited(host):
                 raise Unpredictable(f"{at} is not there yet")
             raise ResourceError(
                 f"{at} does not exist", hint="`state: touch` makes an empty file, `state: directory` a directory",
@@ -198,7 +199,7 @@ class File(PathResource):
         need_parent(host, at)
         target = host.stat(os.path.join(os.path.dirname(at), source), follow=True)
         if not target.exists and (self.state == "hard" or not self.force):
-            if host.planning:
+            if awaited(host):
                 raise Unpredictable(f"{source} is not there yet")
             hint = "" if self.state == "hard" else "`force: true` makes the link all the same"
             raise ResourceError(f"{source}, which the link is to point to, does not exist", hint=hint)

@@ -97,13 +97,7 @@ def _script(params: dict[str, Any], templar: Templar, position: Position | None,
 
 def _named(found: dict[str, Any], source: str, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters with the name the file gets where `dest` turns out to be a directory."""
-    name = os.path.basename(source)
-    dest = str(params.get("dest", params.get("path", "")))
-    if dest.endswith("/"):
-        found["dest" if "dest" in params else "path"] = dest + name
-    elif "basename" not in params:
-        found["basename"] = name
-    return found
+    return {**found, "basename": params.get("basename", os.path.basename(source))}
 
 
 def _directory(path: str, source: str, params: dict[str, Any]) -> Iterator[Sent]:

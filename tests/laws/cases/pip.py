@@ -24,7 +24,8 @@ _PLACE = {"virtualenv": "{dir}/v", "no_index": True, "find_links": ["{dir}/w"]}
 CASES = [
     Case("pip", "installed", {"name": "tool==1.0", **_PLACE}, setup=[_VENV, _WHEELS], kills=False),
     Case(
-        "pip", "another version", {"name": "tool", "version": "2.0", **_PLACE}, setup=[_VENV, _WHEELS, _OLD], kills=False,
+        "pip", "another version", {"name": "tool", "version": "2.0", **_PLACE},
+        setup=[_VENV, _WHEELS, _OLD], kills=False,
     ),
     Case("pip", "removed", {"name": "tool", "state": "absent", **_PLACE}, setup=[_VENV, _WHEELS, _OLD], kills=False),
     Case("pip", "there already", {"name": "tool<2", **_PLACE}, setup=[_VENV, _WHEELS, _OLD], changes=False),

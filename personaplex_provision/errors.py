@@ -18,6 +18,7 @@ An error carries one or more diagnostics; all that is wrong with a file is raise
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,9 +35,11 @@ class Position:
     column: int = 0
 
     def __str__(self) -> str:
-        if not self.line:
-            return self.file
-        return f"{self.file}:{self.line}:{self.column}"
+        file = self.file
+        if file.startswith("/"):
+            here = os.getcwd().rstrip("/") + "/"
+            file = file.removeprefix(here)
+        return f"{file}:{self.line}:{self.column}" if self.line else file
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def _excerpt(position: Position | None) -> list[str]:
     """The source line and a caret under the column, or nothing when the file cannot be read."""
     if position is None or not position.line:
         return []
-    lines = _source_lines(position.file)
+    lines = _source_lines(os.path.abspath(position.file))
     if position.line > len(lines):
         return []
     text = lines[position.line - 1]

@@ -11,7 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from personaplex_provision.errors import InvalidError, ProvisionError, UnreachableError
+from personaplex_provision.errors import (
+    InvalidError,
+    MissingFileError,
+    Position,
+    ProvisionError,
+    UnreachableError,
+    UsageError,
+)
 from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Play
 from personaplex_provision.planning.scope import Scope
@@ -206,7 +213,7 @@ class Fleet:
         """A host's failure is its own; what is wrong with the files concerns everyone."""
         try:
             work(host)
-        except InvalidError as error:
+        except (InvalidError, MissingFileError, UsageError) as error:
             self.errors.append(error)
         except ProvisionError as error:
             host.outcome.exit = error.exit_code
@@ -215,9 +222,11 @@ class Fleet:
                 self.tell({"type": "diagnostic", "host": host.name, **one.as_json()})
 
     def _raise_invalid(self) -> None:
-        found = sorted({one for error in self.errors for one in error.diagnostics}, key=str)
+        found = {one for error in self.errors for one in error.diagnostics}
         if found:
-            raise InvalidError(found)
+            missing = all(isinstance(error, MissingFileError) for error in self.errors)
+            ordered = sorted(found, key=lambda one: (one.position or Position(""), one.summary))
+            raise (MissingFileError if missing else InvalidError)(ordered)
 
 
 def templar_of(project: Project, host: str) -> Templar:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from personaplex_provision.errors import Findings, Position, ProvisionError
+from personaplex_provision.errors import Diagnostic, Findings, Position, ProvisionError, UsageError, suggestion
 from personaplex_provision.executors.connection import Connection, connection_of
 from personaplex_provision.language.inventory import Inventory, load_inventory
 from personaplex_provision.language.playbook import load_playbook, nodes_of, roles_of
 from personaplex_provision.language.source import Mapping as Positioned
 from personaplex_provision.language.templates import Scope, Templar, inert
-from personaplex_provision.language.tree import Play, Playbook, Written
+from personaplex_provision.language.tree import Import, Play, Playbook, Written
 from personaplex_provision.language.variables import Layer, Level, Variables, parse_extra_vars
 from personaplex_provision.language.vars_file import load_vars_file
 from personaplex_provision.language.vault import VaultKeys
@@ -168,6 +168,7 @@ def open_project(options: Options, playbook: str | None = None, ask: Any = None)
             open_text=open_text,
         )
         check(project.playbook)
+        check_tags(project.playbook, options)
     return project
 
 
@@ -195,6 +196,24 @@ def check(playbook: Playbook) -> None:
             except ProvisionError as error:
                 findings.take(error)
     findings.raise_if_any()
+
+
+def check_tags(playbook: Playbook, options: Options) -> None:
+    """Refuses a tag that nothing in the playbook has: it would choose nothing. Raises UsageError."""
+    known: set[str] = set()
+    for play in playbook.plays:
+        known |= {str(one) for one in play.keywords.get("tags", ())}
+        for node in [*nodes_of(play), *_handlers(play)]:
+            known |= {str(one) for one in node.keywords.get("tags", ())}
+            if isinstance(node, Import):
+                known |= {str(one) for one in node.apply.get("tags", ())}
+                if not node.loaded:
+                    return  # what a file that is read later brings is not known
+    asked = (options.tags | options.skip_tags) - {"all", "always", "never", "tagged", "untagged"}
+    wrong = [Diagnostic(f'no task has the tag "{one}"', hint=suggestion(one, known)) for one in sorted(asked - known)
+             if "{{" not in "".join(known)]
+    if wrong:
+        raise UsageError(wrong)
 
 
 def becomes(play: Play, options: Options, variables: Mapping[str, Any]) -> bool:

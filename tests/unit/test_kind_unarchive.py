@@ -17,7 +17,6 @@ from personaplex_provision.agent.values import Blob
 from tests.unit.kind_host import Life
 from tests.unit.loopback import serve
 
-
 _TYPES = {
     "file": tarfile.REGTYPE, "dir": tarfile.DIRTYPE, "link": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE,
     "pipe": tarfile.FIFOTYPE,

@@ -57,6 +57,12 @@ def resolve(checksum: Checksum, request: Request, host: Host) -> Checksum:
     """The checksum with its digest, fetched when it is named by an address. Raises ResourceError."""
     if checksum.hex:
         return checksum
+    found = host.machine.remember(("checksum", checksum, request.url), lambda: _resolve(checksum, request, host))
+    assert isinstance(found, Checksum)
+    return found
+
+
+def _resolve(checksum: Checksum, request: Request, host: Host) -> Checksum:
     asked = replace(request, url=urljoin(request.url, checksum.where), method="GET", body=None)
     if urlsplit(asked.url)[:2] != urlsplit(request.url)[:2]:
         asked = replace(asked, headers={}, user="", password="")

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,10 +75,10 @@ class Fingerprinter:
     def __init__(self) -> None:
         self._hashes: dict[tuple[str, int, int, int], str] = {}
 
-    def of(self, root: Path) -> Fingerprint:
-        """The fingerprint of the file system under `root`."""
+    def of(self, root: Path, below: Sequence[str] = ("",)) -> Fingerprint:
+        """The fingerprint of the file system under `root`, or only of what is in some of its directories (`/etc`)."""
         found = {f"package {name}": Entry("package", 0, 0, 0, said, ()) for name, said in packages(root).items()}
-        todo = [""]
+        todo = list(below)
         while todo:
             directory = todo.pop()
             for item in os.scandir(f"{root}{directory}"):

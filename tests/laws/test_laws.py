@@ -10,7 +10,7 @@ import pytest
 from personaplex_provision.agent import kinds
 from personaplex_provision.agent.resource import dump
 from personaplex_provision.executors.connection import Connection
-from tests.lab.fingerprint import Fingerprinter
+from tests.lab.fingerprint import Fingerprint, Fingerprinter
 from tests.laws.case import Case
 from tests.laws.collect import cases
 from tests.laws.driver import Driver
@@ -28,7 +28,10 @@ def ground_in(top: Path) -> Ground:
     def run(argv: list[str]) -> None:
         subprocess.run(argv, check=True, capture_output=True, cwd=folder)
 
-    return Ground(driver, str(folder), run, lambda: Fingerprinter().of(folder))
+    def look() -> Fingerprint:
+        return Fingerprinter().of(folder)
+
+    return Ground(driver, str(folder), run, look, look)
 
 
 @pytest.mark.parametrize("case", LOCAL, ids=name_of)

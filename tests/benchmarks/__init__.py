@@ -1,0 +1,1 @@
+"""What the engine costs, measured beside what the same thing costs without it."""

@@ -50,7 +50,9 @@ class Job:
             except BaseException as error:
                 ended.append(error)
 
-        handlers = {one: signal.signal(one, self._signalled) for one in (signal.SIGINT, signal.SIGTERM)}
+        # Only a program's main thread can take signals; used as a library we leave them alone.
+        mine = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        handlers = {one: signal.signal(one, self._signalled) for one in mine}
         try:
             thread = threading.Thread(target=guarded, name="work", daemon=True)
             thread.start()

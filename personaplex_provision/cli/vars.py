@@ -99,7 +99,8 @@ def _explained(name: str, definitions: list[dict[str, Any]], style: Any) -> str:
         if one.get("line"):
             where += f":{one['line']}:{one['column']}"
         mark = style("wins", "green") if number == 0 else style("    ", "dim")
-        place = one["origin"] if not where or where.startswith("<") or where == one["origin"] else f"{one['origin']}  {where}"
+        told = where and not where.startswith("<") and where != one["origin"]
+        place = f"{one['origin']}  {where}" if told else one["origin"]
         level = one["level"].replace("_", " ")
         lines.append(f"  {mark}  {value(one['value'])}")
         lines.append(f"        {level}: {place}")

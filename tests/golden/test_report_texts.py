@@ -51,8 +51,9 @@ def lines_verbose() -> str:
 
 def summary_failed() -> str:
     progress = Progress()
-    for one in [*events.unreachable("wsl"), *events.applied("gpu1"),
-                events.summary(4, gpu1={"changed": 1, "failed": 1, "blocked": 1, "skipped": 1}, wsl={"unreachable": True})]:
+    counts = {"changed": 1, "failed": 1, "blocked": 1, "skipped": 1}
+    end = events.summary(4, gpu1=counts, wsl={"unreachable": True})
+    for one in [*events.unreachable("wsl"), *events.applied("gpu1"), end]:
         progress(one)
     return summary.render(progress, Style())
 
@@ -62,7 +63,8 @@ def rollback() -> str:
     steps = (
         {"name": "Build", "kind": "shell", "action": "none", "diff": [],
          "reason": "it cannot be taken back and has no `undo:`"},
-        {"name": "Write the settings", "kind": "template", "action": "undo", "preview": "@@ -1 +1 @@\n-port: 8998\n+port: 80",
+        {"name": "Write the settings", "kind": "template", "action": "undo",
+         "preview": "@@ -1 +1 @@\n-port: 8998\n+port: 80",
          "diff": [{"field": "/etc/moshi.yml", "before": "changed", "after": "as before"}]},
         {"name": "Make the folder", "kind": "file", "action": "undo",
          "diff": [{"field": "/opt/moshi", "before": "present", "after": "absent"}]},

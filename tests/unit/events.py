@@ -28,7 +28,8 @@ def plan(host: str, address: str = "") -> list[Event]:
         event("host_start", host, address=address or host, connection="ssh"),
         planned(host, "Install packages", "apt", "none"),
         planned(host, "Make the folder", "file", "create", diff=[
-            {"field": "state", "before": "absent", "after": "directory"}, {"field": "mode", "before": None, "after": "0755"},
+            {"field": "state", "before": "absent", "after": "directory"},
+            {"field": "mode", "before": None, "after": "0755"},
         ]),
         planned(host, "Write the settings", "template", "update", diff=[
             {"field": "mode", "before": "0644", "after": "0600"},
@@ -70,7 +71,8 @@ def applied(host: str) -> list[Event]:
             "hint": "the compiler's output is above"}),
         ended(host, "Start if built", "blocked", 0.0, kind="systemd_service", reason="Build did not succeed"),
         ended(host, "Only on WSL", "skipped", 0.0, kind="command", reason="when: is_wsl is false"),
-        event("host_end", host, phase="apply", exit=4, unreachable=False, ok=0, changed=1, failed=1, blocked=1, skipped=1),
+        event("host_end", host, phase="apply", exit=4, unreachable=False, ok=0, changed=1, failed=1, blocked=1,
+              skipped=1),
     ]
 
 

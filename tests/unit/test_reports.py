@@ -101,7 +101,8 @@ def test_no_event_can_write_an_escape_code_into_plain_lines() -> None:
     evil = "\x1b[2J\x1b]52;c;aGk=\x07x"
     stream = io.StringIO()
     view = Plain(stream, Lines(Style(), 2))
-    for kind in ("task_start", "task_output", "task_progress", "task_end", "diagnostic", "rollback_task", "handler_owed"):
+    kinds = ("task_start", "task_output", "task_progress", "task_end", "diagnostic", "rollback_task", "handler_owed")
+    for kind in kinds:
         view(events.event(kind, "h", task=evil, name=evil, line=evil, text=evil, outcome="failed", reason=evil,
                           summary=evil, detail=evil, hint=evil, handlers=[evil], message=evil, kind="debug",
                           preview=evil, diff=[{"field": evil, "before": evil, "after": evil}],
@@ -156,11 +157,12 @@ def test_progress_is_told_now_and_then_and_not_for_every_event(monkeypatch: pyte
 def test_json_lines_begin_alike_and_are_whole_when_many_threads_write() -> None:
     stream = io.StringIO()
     report = JsonLines(stream)
-    threads = [
-        threading.Thread(target=lambda: [report(events.event("task_output", "h", task="t", line="ü" * 200))
-                                         for _ in range(50)])
-        for _ in range(8)
-    ]
+
+    def write() -> None:
+        for _ in range(50):
+            report(events.event("task_output", "h", task="t", line="ü" * 200))
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -46,7 +46,7 @@ class Machine:
         namespace = ["unshare", "--mount", "--propagation", "private"]
         program = [*namespace, "/bin/sh", "-c", BOOT, "sh", str(self.root), self._name, self._bridge]
         self._boot = Keeper(down=[], program=program, console=self._console, groups=_groups(self._name))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self._init:
             self._init = _init_of(self._boot.pid)
             if time.monotonic() > deadline:

@@ -115,7 +115,26 @@ for i in $(seq 100); do grep -q 'Running on' /tmp/server.log && break; sleep 0.1
 ss -Htln sport = :8998 | awk '{print $4}' | sort
 curl -s --cacert /opt/cert.pem -o /dev/null -w '%{http_code}\\n' https://127.0.0.1:8998/
 curl -s --cacert /opt/cert.pem -o /dev/null -w '%{http_code}\\n' https://127.0.0.1:8998/api/chat
+python3 -c "$3"
 kill %1; wait %1; echo stopped with $?
+"""
+
+PROBE = """
+import os, socket, ssl
+context = ssl.create_default_context(cafile='/opt/cert.pem')
+connection = context.wrap_socket(socket.create_connection(('127.0.0.1', 8998), 10), server_hostname='localhost')
+path = '/api/chat?voice_prompt=NATF2.pt&text_prompt=hello'
+key = 'dGhlIHNhbXBsZSBub25jZQ=='
+lines = [f'GET {path} HTTP/1.1', 'Host: x', 'Upgrade: websocket', 'Connection: Upgrade', f'Sec-WebSocket-Key: {key}']
+connection.sendall('\\r\\n'.join([*lines, 'Sec-WebSocket-Version: 13', '', '']).encode())
+file = connection.makefile('rb')
+head = [file.readline() for _ in range(5)]
+assert b's3pPLMBiTxaQ9kYGzzhZRbK+xOo=' in head[3], head
+message = lambda: file.read(file.read(2)[1])
+print('handshake', message())
+data = bytes([1]) + b'OggS'
+connection.sendall(bytes([0x82, 0x80 | len(data)]) + bytes(4) + data)
+print('audio', message()[:5], 'text', message())
 """
 
 
@@ -138,8 +157,15 @@ def test_personaplex_is_installed_and_serves(lab: Lab, lab_host: LabHost) -> Non
     assert said.split()[0] == git.commits["personaplex"][-1]
     assert "2.9.1+cu128 12.8 False" in said and "No broken requirements found" in said
     assert not index.server.fetched("torch-2.4.1")
-    said = shell(lab_host, SERVE, hub.url, hub.token)
-    assert said.split()[-7:] == ["0.0.0.0:8998", "[::]:8998", "200", "400", "stopped", "with", "0"]
+    assert shell(lab_host, SERVE, hub.url, hub.token, PROBE).splitlines()[-7:] == [
+        "0.0.0.0:8998",
+        "[::]:8998",
+        "200",
+        "400",
+        r"handshake b'\x00'",
+        r"audio b'\x01OggS' text b'\x02 hello'",
+        "stopped with 0",
+    ]
     assert lab_host.run(["stat", "-c", "%s", "/tmp/out.wav"]).stdout.strip() == str(44 + 2 * 480000)
 
 

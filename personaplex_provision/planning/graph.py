@@ -7,15 +7,12 @@ from `b`: `its directory /etc/x`, `requires`, `listed`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, Position, UsageError, suggestion
+from personaplex_provision.planning.edges import Edges
 from personaplex_provision.planning.passes import acyclic, implied, listed, notified, reduced
-
-if TYPE_CHECKING:
-    import networkx
 
 LISTED = "listed"
 "The reason of an edge that stands for the order of the list alone."
@@ -39,23 +36,15 @@ class Graph:
     """
 
     def __init__(self, tasks: Iterable[Task], resources: Mapping[str, Resource]) -> None:
-        import networkx
-
         self.tasks = {one.address: one for one in tasks}
         self.resources = resources
         self.place = {address: number for number, address in enumerate(self.tasks)}
         self.needed: dict[str, dict[str, str]] = {}
-        self.edges: networkx.DiGraph[str] = networkx.DiGraph()
-        self.edges.add_nodes_from(self.tasks)
+        self.edges = Edges(self.tasks)
 
     def add(self, before: str, after: str, reason: str) -> None:
         """Adds an edge, or one more reason to it."""
-        if self.edges.has_edge(before, after):
-            reasons = self.edges.edges[before, after]["reasons"]
-            if reason not in reasons:
-                reasons.append(reason)
-        else:
-            self.edges.add_edge(before, after, reasons=[reason])
+        self.edges.add(before, after, reason)
 
     def need(self, before: str, after: str, reason: str) -> None:
         """Notes that `after` needs what `before` provides, without an edge."""
@@ -63,8 +52,7 @@ class Graph:
 
     def reasons(self, before: str, after: str) -> list[str]:
         """Why the edge exists, strongest first."""
-        found: list[str] = self.edges.edges[before, after]["reasons"]
-        return sorted(found, key=lambda one: one == LISTED)
+        return sorted(self.edges.reasons(before, after), key=lambda one: one == LISTED)
 
     def before(self, address: str) -> list[str]:
         """What a task comes directly after, in the order of the list."""

@@ -16,7 +16,7 @@ def order(graph: Graph) -> list[str]:
 
     The graph must have no cycle.
     """
-    waiting = dict(graph.edges.in_degree())
+    waiting = graph.edges.in_degree()
     ready = [graph.place[one] for one, left in waiting.items() if not left]
     heapq.heapify(ready)
     names, found = list(graph.tasks), []
@@ -32,7 +32,7 @@ def order(graph: Graph) -> list[str]:
 
 def random_order(graph: Graph, seed: int) -> list[str]:
     """Some order that the graph allows; the same one for the same seed."""
-    source, waiting = random.Random(seed), dict(graph.edges.in_degree())
+    source, waiting = random.Random(seed), graph.edges.in_degree()
     ready = [one for one in graph.tasks if not waiting[one]]
     found = []
     while ready:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 def apply(graph: Graph) -> None:
     """Raises InvalidError with one diagnostic for each knot of tasks that wait for each other."""
+    if graph.edges.acyclic():
+        return
     import networkx
 
-    if networkx.is_directed_acyclic_graph(graph.edges):
-        return
-    found = []
-    for knot in networkx.strongly_connected_components(graph.edges):
-        inside = graph.edges.subgraph(knot)
+    found, edges = [], graph.edges.digraph()
+    for knot in networkx.strongly_connected_components(edges):
+        inside = edges.subgraph(knot)
         if inside.number_of_edges():
             first = min(knot, key=graph.place.__getitem__)
             found.append(_told(graph, [one[0] for one in networkx.find_cycle(inside, first)]))

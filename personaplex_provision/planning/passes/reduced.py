@@ -26,7 +26,9 @@ def apply(graph: Graph) -> None:
             reached |= behind[one]
         join = not task.kind and not task.deferred
         if not join and len(before) > 1:
-            graph.edges.remove_edges_from([(one, address) for one in before if reached & bit[one]])
+            for one in before:
+                if reached & bit[one]:
+                    graph.edges.remove(one, address)
         if task.trigger == "success":
             for one in before:
                 reached |= bit[one]

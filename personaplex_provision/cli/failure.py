@@ -16,8 +16,7 @@ current: list[Output] = []
 def answer(error: BaseException, arguments: list[str]) -> int:
     """Reports the exception and returns the exit code."""
     if isinstance(error, BrokenPipeError):
-        # Whoever read us has gone; the interpreter must not fail on flushing what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        unread()
         return 0
     output = _output(arguments)
     if output.view is not None:
@@ -28,6 +27,11 @@ def answer(error: BaseException, arguments: list[str]) -> int:
     if isinstance(error, ProvisionError):
         return output.failed(error)
     return _internal(error, output, arguments)
+
+
+def unread() -> None:
+    """Whoever read us has gone: the interpreter must not fail on flushing what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _internal(error: BaseException, output: Output, arguments: list[str]) -> int:

@@ -33,7 +33,14 @@ RESERVED = ("verify", "doctor", "snapshot", "drift", "confirm", "attach", "unloc
 
 def script() -> None:
     """The entry point of the installed command."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from personaplex_provision.cli.failure import unread
+
+        unread()
+    sys.exit(code)
 
 
 def main(arguments: list[str]) -> int:
@@ -87,6 +94,10 @@ def _run(arguments: list[str]) -> int:
         near = suggestion(name, (*COMMANDS, *RESERVED)) or "`provision --help` lists what there is"
         raise UsageError(Diagnostic(f'unknown command "{name}"', hint=near))
     args = build(name).read(arguments)
+    if name == "vault":
+        from personaplex_provision.cli.settings import vault_defaults
+
+        vault_defaults(args)
     code: int = args.run(args)
     sys.stdout.flush()
     return code

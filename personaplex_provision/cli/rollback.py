@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.of and args.to:
         raise UsageError("RUN and --to exclude each other")
     output, options = session.begin(args)
-    job = Job(output)
+    job = Job(output, again="provision rollback")
     stage = Stage(output, job)
 
     def confirm() -> bool:

@@ -24,9 +24,11 @@ _PACE = 0.2
 class Job:
     """One piece of long work; `question` asks the person and may be called from the work's thread."""
 
-    def __init__(self, output: Output, stop: Stop | None = None) -> None:
+    def __init__(self, output: Output, stop: Stop | None = None, again: str = "") -> None:
         self.output = output
         self.stop = stop
+        self.again = again
+        "The command that goes on where this one was interrupted; empty for `resume` and `rollback` of the run."
         self.changing = False
         "Whether hosts may have been changed: from then on an interrupt lets running steps finish."
         self.signals = 0
@@ -118,10 +120,12 @@ class Job:
             self._say("Interrupted: nothing was changed.")
         else:
             run = self.output.run
+            on = f"go on with: {self.again}" if self.again else (
+                f"finish it: provision resume {run}; take it back: provision rollback {run}"
+            )
             self._say(
                 "Left. The hosts finish or undo the step they are in and then stop; their journals are whole.\n"
-                f"See: provision runs show {run}; finish it: provision resume {run}; "
-                f"take it back: provision rollback {run}"
+                f"See: provision runs show {run}; {on}"
             )
         self.output.ended(self.code)
         sys.stdout.flush()

@@ -26,6 +26,14 @@ def configure(args: argparse.Namespace, playbook: str = "") -> Output:
     return output
 
 
+def vault_defaults(args: argparse.Namespace) -> None:
+    """For `provision vault`: the configured passwords, when none was given. Raises ConfigurationError."""
+    if not (args.vault_id or args.vault_password_file or args.ask_vault_password):
+        found = configuration.load(os.getcwd()).values
+        args.vault_id = list(found.get("vault_id", []))
+        args.vault_password_file = list(found.get("vault_password_file", []))
+
+
 def options_of(args: argparse.Namespace) -> Options:
     """The options of a run, asking for the passwords that are to be asked for. Raises UsageError, DeclinedError."""
     from personaplex_provision.agent.values import Secret

@@ -11,17 +11,23 @@ _FIRST = ("schema", "ts", "run", "type", "host", "task", "kind")
 
 
 class JsonLines:
-    """Writes every event to a stream at once."""
+    """Writes every event to a stream at once. When whoever reads it goes away, the run goes on unread."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        self._unread = False
 
     def __call__(self, event: dict[str, Any]) -> None:
         line = encode(event)
         with self._lock:
-            self._stream.write(line)
-            self._stream.flush()
+            if self._unread:
+                return
+            try:
+                self._stream.write(line)
+                self._stream.flush()
+            except BrokenPipeError:
+                self._unread = True
 
     def close(self) -> None:
         """Nothing is held back, so nothing is left to write."""

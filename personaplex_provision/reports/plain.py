@@ -9,25 +9,22 @@ from personaplex_provision.reports.lines import Lines
 
 
 class Plain:
-    """Writes the lines of every event to a stream."""
+    """Writes the lines of every event to a stream. When whoever reads it goes away, the run goes on unread."""
 
     def __init__(self, stream: TextIO, lines: Lines) -> None:
         self._stream = stream
         self._lines = lines
         self._lock = threading.Lock()
+        self._unread = False
 
     def __call__(self, event: dict[str, Any]) -> None:
         with self._lock:
-            found = self._lines(event)
-            if found:
-                self._stream.write("\n".join(found) + "\n")
-                self._stream.flush()
+            self._write(self._lines(event))
 
     def say(self, text: str) -> None:
         """Writes lines of ours among those of the events."""
         with self._lock:
-            self._stream.write(text.rstrip("\n") + "\n")
-            self._stream.flush()
+            self._write(text.splitlines())
 
     def pause(self) -> None:
         """Nothing to take away before a question."""
@@ -37,3 +34,12 @@ class Plain:
 
     def close(self) -> None:
         """Nothing is held back."""
+
+    def _write(self, lines: list[str]) -> None:
+        if not lines or self._unread:
+            return
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._unread = True

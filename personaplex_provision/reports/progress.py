@@ -58,6 +58,8 @@ class Progress:
         self.began = time.monotonic()
         self.run = ""
         self.exit: int | None = None
+        self.phase = ""
+        "Of the last `host_end`: plan, apply or rollback."
 
     def __call__(self, event: Event) -> None:
         with self.lock:
@@ -96,6 +98,7 @@ class Progress:
         elif kind == "diagnostic" and event.get("severity", "error") == "error":
             host.error = host.error or str(event.get("summary", ""))
         elif kind == "host_end":
+            self.phase = str(event.get("phase", ""))
             host.phase = "planned" if event.get("phase") == "plan" else "ended"
             host.unreachable = bool(event.get("unreachable"))
             host.exit = int(event.get("exit", 0))

@@ -20,7 +20,7 @@ def render(progress: Progress, style: Style, verbosity: int = 0) -> str:
         shown = hosts if len(hosts) <= MOST or verbosity > 0 else [one for one in hosts if one.bad]
         told = any(one.bad or one.undone or any(one.counts.values()) for one in hosts)
         quiet = verbosity < 0 and not any(one.bad for one in hosts)
-        lines = _table(shown, style) if told and not quiet else []
+        lines = _table(shown, style, progress.phase) if told and not quiet else []
         good = len(hosts) - sum(one.bad for one in hosts)
         if len(shown) < len(hosts):
             lines.append(f"{counted(good, 'host')} done without a failure")
@@ -28,12 +28,15 @@ def render(progress: Progress, style: Style, verbosity: int = 0) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(hosts: list[HostProgress], style: Style) -> list[str]:
+def _table(hosts: list[HostProgress], style: Style, phase: str) -> list[str]:
     if not hosts:
         return []
     wide = max(4, *(len(one.name) for one in hosts))
-    undone = any(one.undone for one in hosts)
-    columns = (*OUTCOMES, "undone") if undone else OUTCOMES
+    columns: tuple[str, ...] = OUTCOMES
+    if phase == "rollback":
+        columns = ("undone",)
+    elif any(one.undone for one in hosts):
+        columns = (*OUTCOMES, "undone")
     lines = [style(f"{'host':<{wide}}" + "".join(f"  {one:>7}" for one in columns), "bold")]
     for host in hosts:
         cells = []
@@ -61,6 +64,13 @@ def _words(progress: Progress, hosts: list[HostProgress], style: Style) -> list[
     changed = sum(one.counts["changed"] for one in hosts)
     took = seconds(time.monotonic() - progress.began)
     back = f"provision rollback {run}"
+    if progress.phase == "rollback" and code in (0, 130, 143):
+        steps = counted(sum(one.undone for one in hosts), "step")
+        if code:
+            return [style("Interrupted.", "yellow", "bold") + f" {steps} taken back; go on with: provision rollback"]
+        if steps.startswith("0 "):
+            return [style("Nothing was taken back.", "yellow", "bold")]
+        return [style("Taken back.", "green", "bold") + f" {steps} in {took}."]
     if code in (130, 143):
         return [style("Interrupted.", "yellow", "bold") + f" Finish it: provision resume {run}; take it back: {back}"]
     if code == 4:
@@ -79,7 +89,4 @@ def _words(progress: Progress, hosts: list[HostProgress], style: Style) -> list[
     if changed:
         words = style("Done.", "green", "bold") + f" {counted(changed, 'change')} in {took}, run {run}."
         return [f"{words} Take it back: {back}"]
-    if any(one.undone for one in hosts):
-        steps = counted(sum(one.undone for one in hosts), "step")
-        return [style("Taken back.", "green", "bold") + f" {steps} in {took}."]
     return [style("Done.", "green", "bold") + " Nothing had to change."]

@@ -1,4 +1,4 @@
-"""Questions, signals and saved plans, with the command as people start it: on a terminal, and for real on this machine."""
+"""Questions, signals and saved plans, with the command as people start it: on a terminal, and for real."""
 
 from __future__ import annotations
 

@@ -192,6 +192,25 @@ def test_the_last_words_say_what_to_do_next(code: int, words: str) -> None:
     assert words in render_summary(progress, Style())
 
 
+def test_a_rollback_counts_what_was_taken_back_and_nothing_else() -> None:
+    progress = Progress()
+    for outcome in ("changed", "changed", "skipped"):
+        progress(events.event("rollback_task", "h", task=outcome, name="x", outcome=outcome))
+    progress(events.event("host_end", "h", phase="rollback", exit=0))
+    progress(events.summary(0, h={}))
+    assert render_summary(progress, Style()).startswith("host   undone\nh           2\nTaken back. 2 steps in ")
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    for report in (JsonLines(Closed()), Plain(Closed(), Lines(Style()))):
+        report(events.ended("h", "x", "ok"))
+        report(events.ended("h", "y", "ok"))
+
+
 def test_many_hosts_are_summed_up_and_only_those_that_failed_are_listed() -> None:
     progress = Progress()
     counts = {f"n{number}": {"ok": 1} for number in range(30)}

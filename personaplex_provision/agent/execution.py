@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Set
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import step
@@ -37,8 +37,14 @@ class Ended:
 class Execution:
     """Carries out tasks within one run; safe to use from several threads at once."""
 
-    def __init__(self, session: Session, journal: Journal, handlers: Dict[str, str]) -> None:
+    def __init__(
+        self, session: Session, journal: Journal, handlers: Dict[str, str], nested: Callable[[List[Task]], Ended],
+    ) -> None:
         self.session = session
+        self.nested = nested
+        "Runs tasks that were only defined during the run, in order; how all of them ended together."
+        self.notified: Set[str] = set()
+        "Addresses of handlers that a change has notified."
         self.journal = journal
         self.handlers = handlers
         "Handler address -> the name under which it is owed."
@@ -53,6 +59,8 @@ class Execution:
         if task.no_log:
             ended.result = {key: ended.result[key] for key in ("changed", "failed", "rc") if key in ended.result}
         owed = [self.handlers[one] for one in task.notify if one in self.handlers] if ended.outcome == "changed" else []
+        if ended.outcome == "changed":
+            self.notified.update(task.notify)
         record: Message = {"task": task.address, "name": task.name, "kind": task.kind, "outcome": ended.outcome}
         record["seconds"] = round(time.monotonic() - began, 4)
         record.update(extra)
@@ -160,23 +168,7 @@ class Execution:
                                seconds=0, diagnostic={"severity": "error", "summary": summary})
             return Ended("failed", {"failed": True, "msg": summary}, task.ignore_errors)
         self.session.take_contents(reply.get("contents", {}))
-        inner = [Task.from_json(one) for one in reply["tasks"]]
-        ends: List[Ended] = []
-        for one in inner:
-            if one.skipped:
-                self.journal.write("task_end", task=one.address, name=one.name, kind=one.kind, outcome="skipped",
-                                   seconds=0, reason=one.skipped)
-                ends.append(Ended("skipped", {"skipped": True, "changed": False}))
-                continue
-            if not one.kind:
-                continue
-            ends.append(self.carry_out(one))
-            if not ends[-1].fine:
-                return Ended("failed", ends[-1].result)
-        outcome = "changed" if any(one.outcome == "changed" for one in ends) else "ok"
-        if ends and all(one.outcome == "skipped" for one in ends):
-            outcome = "skipped"
-        return Ended(outcome, {"changed": outcome == "changed"})
+        return self.nested([Task.from_json(one) for one in reply["tasks"]])
 
     def _external(self, task: Task) -> tuple[Ended, Message]:
         try:

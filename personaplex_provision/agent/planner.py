@@ -133,7 +133,7 @@ class Planner:
 
     def _only_reads(self, task: Task) -> bool:
         """Whether the task changes nothing whatever its parameters turn out to be."""
-        if task.changed or not task.kind:
+        if task.changed or not task.kind or task.kind.startswith("include_"):
             return False
         return task.probe or kinds.find(task.kind, self.session.library).probe
 

@@ -36,7 +36,7 @@ class Runner:
         self._ready: List[str] = []
         self._done: queue.Queue[tuple[str, Ended]] = queue.Queue()
         handlers = {one.address: one.handler for one in tasks if one.handler}
-        self._execution = Execution(session, journal, handlers)
+        self._execution = Execution(session, journal, handlers, self._nested)
         self._place = {one.address: number for number, one in enumerate(tasks)}
 
     def run(self) -> None:
@@ -75,6 +75,19 @@ class Runner:
                     threading.Thread(target=self._work, args=(task,), daemon=True).start()
                     started += 1
         return started
+
+    def _nested(self, tasks: List[Task]) -> Ended:
+        """Tasks that were only defined during the run, one after the other, by the same rules."""
+        inner = Runner(self.session, self.journal, tasks, 1, self.on_failure, self.owed, self.force_handlers)
+        inner._execution = self._execution
+        inner.run()
+        ends = [inner.ended[one.address] for one in tasks if one.kind]
+        if inner.failed:
+            bad = [one for one in ends if one.outcome == "failed" and not one.ignored]
+            return Ended("failed", bad[-1].result if bad else {"failed": True})
+        changed = any(one.outcome == "changed" for one in ends)
+        skipped = bool(ends) and all(one.outcome == "skipped" for one in ends)
+        return Ended("skipped" if skipped else "changed" if changed else "ok", {"changed": changed})
 
     def _work(self, task: Task) -> None:
         try:
@@ -127,13 +140,12 @@ class Runner:
         if all(one.fine for one in rest) and (body.fine or rescued):
             changed = any(self.ended[one].outcome == "changed" for one, _ in task.requires if one in self.ended)
             return Ended("changed" if changed else "ok")
-        if not task.block:
+        if task.block not in self.tasks:
             self.failed = True
         return Ended("failed")
 
     def _handler(self, task: Task) -> Ended | None:
-        notified = any(self.ended[one].outcome == "changed" for one in task.trigger_on if one in self.ended)
-        if not notified and task.handler not in self.owed:
+        if task.address not in self._execution.notified and task.handler not in self.owed:
             return Ended("skipped")
         stopped = self.session.stopping.is_set() or (self.failed and not self.force_handlers)
         if stopped:
@@ -155,7 +167,7 @@ class Runner:
     def _end(self, address: str, ended: Ended) -> None:
         self.ended[address] = ended
         task = self.tasks[address]
-        if ended.outcome == "failed" and not ended.ignored and task.block:
+        if ended.outcome == "failed" and not ended.ignored and task.block in self.tasks:
             self._lost.add(task.block)
         elif ended.outcome == "failed" and not ended.ignored and (task.kind or task.deferred):
             self.failed = True

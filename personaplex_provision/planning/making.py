@@ -229,7 +229,7 @@ class Maker:
             changed=constant,
             ignore_errors=_truth(flag("ignore_errors")),
             no_log=_truth(flag("no_log")),
-            probe=self.written.kind in ("command", "shell", "script") and (constant is False or flag("check_mode") is False),
+            probe=self.written.kind in _ASKING and (constant is False or flag("check_mode") is False),
             register=str(words.get("register", "")),
             connectivity="connectivity" in [str(one) for one in words.get("affects", ())],
             block=self.scope.block,
@@ -348,6 +348,10 @@ class Maker:
         return made
 
 
+_ASKING = ("command", "shell", "script")
+"Kinds that are asked while planning when they say that they change nothing."
+
+
 def _label(item: Any) -> str:
     if isinstance(item, dict):
         for key in ("name", "path", "dest", "key", "src"):
@@ -363,7 +367,8 @@ def _extended(items: list[Any], number: int) -> dict[str, Any]:
     return {
         "allitems": items, "index": number + 1, "index0": number, "revindex": last - number + 1,
         "revindex0": last - number, "first": number == 0, "last": number == last, "length": len(items),
-        **({"previtem": items[number - 1]} if number else {}), **({"nextitem": items[number + 1]} if number < last else {}),
+        **({"previtem": items[number - 1]} if number else {}),
+        **({"nextitem": items[number + 1]} if number < last else {}),
     }
 
 

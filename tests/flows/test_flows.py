@@ -364,3 +364,37 @@ handlers:
     assert bench.files() == {"config": "x\n"}
     assert bench.outcomes()["restart"] == "skipped"
     assert bench.apply("--detailed-exitcode") == 0
+
+
+def test_an_include_whose_name_is_only_known_later_is_read_during_the_run(bench: Bench) -> None:
+    bench.write("linux.yml", """
+        - name: from the file
+          copy: {dest: "{{ place }}/linux", content: ""}
+          notify: told
+        - block:
+            - name: breaks inside
+              command: "false"
+          rescue:
+            - name: rescued inside
+              copy: {dest: "{{ place }}/rescued", content: ""}
+    """)
+    bench.tasks("""
+tasks:
+  - name: asks
+    shell: echo linux
+    register: system
+  - name: includes
+    include_tasks: "{{ system.stdout }}.yml"
+  - name: after
+    copy: {dest: "{{ place }}/after", content: ""}
+handlers:
+  - name: told
+    copy: {dest: "{{ place }}/told", content: ""}
+  - name: not told
+    copy: {dest: "{{ place }}/wrong", content: ""}
+""")
+    assert bench.plan()["includes"] == "unknown"
+    assert bench.apply() == 0
+    assert sorted(bench.files()) == ["after", "linux", "rescued", "told"]
+    assert bench.run("rollback", "-y") == 0
+    assert bench.files() == {}

@@ -40,10 +40,10 @@ class Workstation:
         """Runs `provision`; its events are in `events()` afterwards."""
         inventory = self.lab.inventory([self.host])
         start = [sys.executable, "-c", "from personaplex_provision.cli.main import script; script()"]
-        argv = [*start, command, *arguments, "-i", str(inventory), "--json"]
+        argv = [*start, command, "-i", str(inventory), "--json"]
         if command in ("plan", "apply"):
             argv += ["-e", f"@{self.lab.variables_file()}"]
-        done = subprocess.run(argv, capture_output=True, text=True, cwd=TOP, env=dict(os.environ), check=False)
+        done = subprocess.run([*argv, *arguments], capture_output=True, text=True, cwd=TOP, env=dict(os.environ), check=False)
         self.said = done.stdout + done.stderr
         self.written.append(self.said)
         return done.returncode

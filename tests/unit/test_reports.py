@@ -204,7 +204,7 @@ def test_a_rollback_counts_what_was_taken_back_and_nothing_else() -> None:
 def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
     class Closed(io.StringIO):
         def write(self, text: str) -> int:
-            raise BrokenPipeError
+            raise BrokenPipeError(text)
 
     for report in (JsonLines(Closed()), Plain(Closed(), Lines(Style()))):
         report(events.ended("h", "x", "ok"))

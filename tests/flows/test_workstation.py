@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,7 +42,7 @@ class Workstation:
         argv = [*start, command, "-i", str(inventory), "--json"]
         if command in ("plan", "apply"):
             argv += ["-e", f"@{self.lab.variables_file()}"]
-        done = subprocess.run([*argv, *arguments], capture_output=True, text=True, cwd=TOP, env=dict(os.environ), check=False)
+        done = subprocess.run([*argv, *arguments], capture_output=True, text=True, cwd=TOP, check=False)
         self.said = done.stdout + done.stderr
         self.written.append(self.said)
         return done.returncode
@@ -142,3 +141,23 @@ def test_an_unsupported_machine_is_refused_before_anything_changes(workstation: 
     assert "No NVIDIA card is visible" in workstation.said
     assert "MiB of memory" in workstation.said
     assert difference(before, workstation.host.fingerprint()) == []
+
+
+CARD = "#!/bin/sh\necho 'NVIDIA GeForce RTX 5090, {driver}, {capability}, {memory}, {memory}, GPU-0'\n"
+
+
+@pytest.mark.parametrize(("driver", "capability", "memory", "said"), [
+    ("581.57", "12.0", "32607", ""),
+    ("566.36", "12.0", "32607", "CUDA 12.8 needs 570 or newer"),
+    ("581.57", "7.5", "32607", "has compute capability 7.5"),
+    ("581.57", "12.0", "8192", "The largest card has 8192 MiB"),
+])
+def test_a_card_that_will_not_do_is_told_by_the_plan(
+    workstation: Workstation, driver: str, capability: str, memory: str, said: str
+) -> None:
+    path = "/usr/local/bin/nvidia-smi"
+    card = CARD.format(driver=driver, capability=capability, memory=memory)
+    workstation.host.run(["sh", "-c", f"cat > {path}; chmod 0755 {path}"], input=card)
+    wanted = json.dumps({"preflight_require_gpu": True})
+    assert workstation.run("plan", "playbooks/wsl2.yml", "-e", wanted) == (10 if said else 0), workstation.said
+    assert said in workstation.said

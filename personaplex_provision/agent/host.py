@@ -288,8 +288,8 @@ class Host:
         self.machine.forget()
 
     def run(
-        self, argv: Sequence[str], touches: Iterable[str] = (), trees: Iterable[str] = (), env: Dict[str, str] | None = None,
-        stdin: str = "", chdir: str = "", timeout: float = 0.0, check: bool = True,
+        self, argv: Sequence[str], touches: Iterable[str] = (), trees: Iterable[str] = (),
+        env: Dict[str, str] | None = None, stdin: str = "", chdir: str = "", timeout: float = 0.0, check: bool = True,
         on_line: Callable[[str], None] | None = None, link: bool = False,
     ) -> Completed:
         """Runs a command that changes the host.

@@ -22,7 +22,8 @@ _FLEETING = "__pycache__"
 def capture(path: str, store: Store, whole: bool = False, link: bool = False) -> Image:
     """The image of what is at `path` now.
 
-    `whole` takes a directory with all it holds (`link`: by hard links); otherwise a directory's image is its own mode and owner only.
+    `whole` takes a directory with all it holds (`link`: by hard links); otherwise a directory's image is its own
+    mode and owner only.
     """
     image: Image = {"path": path, "whole": whole}
     try:

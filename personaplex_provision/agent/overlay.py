@@ -122,7 +122,8 @@ class PlanningHost(Host):
         key = self.realpath(path)
         content = self.prediction.contents.get(key)
         if content is _UNKNOWN:
-            raise Unpredictable(f"what {path} holds is known after {self.prediction.makers.get(key, 'an earlier task')}")
+            maker = self.prediction.makers.get(key, "an earlier task")
+            raise Unpredictable(f"what {path} holds is known after {maker}")
         if content is None:
             if key in self.prediction.entries and key in self.prediction.makers and not os.path.isfile(key):
                 raise Unpredictable(f"what {path} holds is known after {self.prediction.makers[key]}")
@@ -151,7 +152,8 @@ class PlanningHost(Host):
         if isinstance(content, bytes):
             return Blob.of(content)
         if content is _UNKNOWN or (key in self.prediction.entries and not os.path.isfile(key)):
-            raise Unpredictable(f"what {path} holds is known after {self.prediction.makers.get(key, 'an earlier task')}")
+            maker = self.prediction.makers.get(key, "an earlier task")
+            raise Unpredictable(f"what {path} holds is known after {maker}")
         return super().digest(key)
 
     def user(self, name: str) -> Optional[User]:
@@ -290,8 +292,8 @@ class PlanningHost(Host):
         self._set(target, entry, content)
 
     def run(
-        self, argv: Sequence[str], touches: Iterable[str] = (), trees: Iterable[str] = (), env: Dict[str, str] | None = None,
-        stdin: str = "", chdir: str = "", timeout: float = 0.0, check: bool = True,
+        self, argv: Sequence[str], touches: Iterable[str] = (), trees: Iterable[str] = (),
+        env: Dict[str, str] | None = None, stdin: str = "", chdir: str = "", timeout: float = 0.0, check: bool = True,
         on_line: Callable[[str], None] | None = None, link: bool = False,
     ) -> Completed:
         raise Unpredictable(f"it runs {os.path.basename(argv[0])}")

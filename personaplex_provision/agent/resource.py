@@ -22,7 +22,7 @@ Address = typing.Tuple[str, str]
 
 
 class Unpredictable(Exception):
-    """Raised while planning when what will be found depends on something an earlier task changes; its text says what."""
+    """Raised while planning when what will be found depends on what an earlier task changes; its text says what."""
 
 
 class ResourceError(Exception):

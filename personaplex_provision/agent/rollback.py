@@ -85,7 +85,8 @@ def describe(session: Session, undo: Undo) -> Message:
             if now != "absent":
                 diff.append({"field": image["path"], "before": "present", "after": "absent"})
             continue
-        diff.append({"field": image["path"], "before": "changed" if now != "absent" else "absent", "after": "as before"})
+        state = "changed" if now != "absent" else "absent"
+        diff.append({"field": image["path"], "before": state, "after": "as before"})
         if image["type"] == "file" and not kinds.secret_fields(undo.task.params):
             preview += _preview(session, image)
     resource = _before(session, undo)
@@ -132,8 +133,8 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
     task = undo.task
     event: Message = {"task": task.address, "name": task.name, "kind": task.kind, "undoes": undo.run}
     if not undo.possible:
-        journal.write("rollback_task", outcome="skipped", seconds=0, reason="it cannot be taken back and has no `undo:`",
-                      **event)
+        why = "it cannot be taken back and has no `undo:`"
+        journal.write("rollback_task", outcome="skipped", seconds=0, reason=why, **event)
         return True
 
     def record(image: images.Image) -> None:

@@ -27,7 +27,7 @@ class Run:
         self.failed = False
 
     def begin(self, message: Message) -> Optional[Dict[str, Any]]:
-        """Takes the lease, puts right what the last run left, opens the journal; returns another holder of the lease."""
+        """Takes the lease, puts right what the last run left, opens the journal; returns who else holds the lease."""
         meta = dict(message["meta"])
         self.id = message["run"]
         self.session.fault.at = int(message.get("fault_at", 0))

@@ -1,0 +1,202 @@
+"""The reading half of the host: what a task can find out about the machine without changing it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat as st
+import subprocess
+from typing import IO, Callable, Dict, Iterable, List, Optional, Sequence
+
+from personaplex_provision.agent.identity import Identity
+from personaplex_provision.agent.image import Image
+from personaplex_provision.agent.machine import Completed, Entry, Group, Machine, Package, User
+from personaplex_provision.agent.process import run_process
+from personaplex_provision.agent.resource import ResourceError
+from personaplex_provision.agent.store import Store
+from personaplex_provision.agent.values import Blob
+
+
+class Reading:
+    """The machine as one task sees it: who the task runs as, what it can read, whom it tells."""
+
+    planning = False
+    "Whether this is the planning host: nothing can be changed, and Unpredictable may be raised."
+
+    def __init__(
+        self,
+        machine: Machine,
+        store: Store,
+        identity: Identity | None = None,
+        environment: Dict[str, str] | None = None,
+        secrets: Dict[str, bytes] | None = None,
+        record: Callable[[Image], None] | None = None,
+        event: Callable[..., None] | None = None,
+        timeout: float = 0.0,
+        fetch: Callable[[str], None] | None = None,
+    ) -> None:
+        self.machine = machine
+        self.store = store
+        self.identity = identity or Identity()
+        self.environment = environment or {}
+        self.timeout = timeout
+        self._secrets = secrets if secrets is not None else {}
+        self._record = record
+        self._event = event
+        self._fetch = fetch
+        self._taken: Dict[str, Image] = {}
+        self.processes: List[subprocess.Popen[bytes]] = []
+
+    def expand(self, path: str) -> str:
+        """`~` and `~user` as the task's user means them."""
+        if path == "~" or path.startswith("~/"):
+            return self.identity.home + path[1:]
+        return os.path.expanduser(path) if path.startswith("~") else path
+
+    def stat(self, path: str, follow: bool = False) -> Entry:
+        """What is at `path`; `type` is `absent` when nothing is. Raises PermissionError."""
+        try:
+            found = os.stat(path) if follow else os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return Entry("absent")
+        kind = _TYPES.get(st.S_IFMT(found.st_mode), "other")
+        target = os.readlink(path) if kind == "link" else ""
+        return Entry(
+            kind, st.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns,
+            target, found.st_ino, found.st_dev, found.st_nlink,
+        )
+
+    def realpath(self, path: str) -> str:
+        """The path with all links followed."""
+        return os.path.realpath(path)
+
+    def read(self, path: str) -> bytes:
+        """A file's content. Raises FileNotFoundError, IsADirectoryError, PermissionError."""
+        with open(path, "rb") as file:
+            return file.read()
+
+    def read_text(self, path: str) -> str:
+        """A file's content as UTF-8; bytes that are not survive a round trip."""
+        return self.read(path).decode("utf-8", "surrogateescape")
+
+    def list(self, path: str) -> List[str]:
+        """Names in a directory, sorted. Raises FileNotFoundError."""
+        return sorted(os.listdir(path))
+
+    def digest(self, path: str) -> Blob:
+        """The content of a file by digest and size. Raises FileNotFoundError."""
+        digest, size = hashlib.sha256(), 0
+        with open(path, "rb") as file:
+            for chunk in iter(lambda: file.read(1 << 20), b""):
+                digest.update(chunk)
+                size += len(chunk)
+        return Blob(digest.hexdigest(), size)
+
+    def user(self, name: str) -> Optional[User]:
+        """The user of that name, or None."""
+        return self.machine.user(name)
+
+    def group(self, name: str) -> Optional[Group]:
+        """The group of that name, or None."""
+        return self.machine.group(name)
+
+    def owner_name(self, uid: int) -> str:
+        """The name of a uid, or its number as text."""
+        import pwd
+
+        with contextlib.suppress(KeyError):
+            return pwd.getpwuid(uid).pw_name
+        return str(uid)
+
+    def group_name(self, gid: int) -> str:
+        """The name of a gid, or its number as text."""
+        import grp
+
+        with contextlib.suppress(KeyError):
+            return grp.getgrgid(gid).gr_name
+        return str(gid)
+
+    def packages(self) -> Dict[str, Package]:
+        """dpkg's packages by name, whatever their status."""
+        return self.machine.packages()
+
+    def which(self, program: str) -> Optional[str]:
+        """The absolute path of a program as the task would find it, or None."""
+        return shutil.which(program, path=self.command_environment().get("PATH"))
+
+    def query(
+        self, argv: Sequence[str], reads: Iterable[str] = (), env: Dict[str, str] | None = None,
+        stdin: str = "", chdir: str = "", timeout: float = 60.0,
+    ) -> Completed:
+        """Runs a command that only reads; equal questions are asked once. Raises ResourceError when it is not there.
+
+        `reads` names the paths the answer depends on, so that the planning host can tell when it would be wrong.
+        """
+        key = ("query", tuple(argv), self.identity.name, tuple(sorted((env or {}).items())), stdin, chdir)
+        found = self.machine.remember(key, lambda: self._run(argv, env, stdin, chdir, timeout, None))
+        assert isinstance(found, Completed)
+        return found
+
+    def blob(self, blob: Blob) -> bytes:
+        """The content a blob names. Raises ResourceError when it never arrived."""
+        with self.open_blob(blob) as file:
+            return file.read()
+
+    def open_blob(self, blob: Blob) -> IO[bytes]:
+        """The content a blob names, for reading."""
+        import io
+
+        if blob.sha256 in self._secrets:
+            return io.BytesIO(self._secrets[blob.sha256])
+        with self.identity.itself():
+            try:
+                if self._fetch is not None and not self.planning and not self.store.has(blob.sha256):
+                    self._fetch(blob.sha256)
+                return self.store.open(blob.sha256)
+            except FileNotFoundError:
+                raise ResourceError(f"the content {blob} did not reach the host") from None
+
+    # telling
+
+    def progress(self, text: str, done: int = 0, total: int = 0) -> None:
+        """How far the task is, in units of the task's own (bytes for downloads); `total` 0 when unknown."""
+        if self._event:
+            self._event("task_progress", text=text, done=done, total=total)
+
+    def output(self, line: str) -> None:
+        """A line of what a long command says."""
+        if self._event:
+            self._event("task_output", line=line)
+
+    # inner parts
+
+    def command_environment(self, env: Dict[str, str] | None = None) -> Dict[str, str]:
+        """The environment commands get: a plain one, the user's, the task's, and `env` on top."""
+        found = {
+            "PATH": os.environ.get("PATH") or _PATH, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8",
+            "HOME": self.identity.home, "USER": self.identity.name, "LOGNAME": self.identity.name,
+            "SHELL": self.identity.shell or "/bin/sh",
+        }
+        for one in _PATH.split(":"):
+            if one not in found["PATH"].split(":"):
+                found["PATH"] += f":{one}"
+        for name in _INHERITED:
+            if name in os.environ:
+                found[name] = os.environ[name]
+        return {**found, **self.environment, **(env or {})}
+
+    def _run(
+        self, argv: Sequence[str], env: Dict[str, str] | None, stdin: str, chdir: str, timeout: float,
+        on_line: Callable[[str], None] | None,
+    ) -> Completed:
+        return run_process(
+            list(argv), self.command_environment(env), stdin=stdin, chdir=chdir, timeout=timeout,
+            identity=self.identity, on_line=on_line, running=self.processes,
+        )
+
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_INHERITED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "TZ")
+_TYPES = {st.S_IFREG: "file", st.S_IFDIR: "directory", st.S_IFLNK: "link"}

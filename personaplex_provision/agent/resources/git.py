@@ -181,7 +181,10 @@ class Git(Resource):
             need_parent(host, dest)
         elif [one.field for one in self.diff(now)] == ["repo"]:
             return
-        host.declare("git", dest, {"repo": self.repo, "version": self.version, "commit": self._known_commit(now)})
+        host.declare("git", dest, {
+            "repo": self.repo, "version": self.version, "commit": self._known_commit(now),
+            "fresh": now.state == "absent",
+        })
         host.opaque(dest)
 
     def result(self, now: Git, after: Git, host: Host) -> Dict[str, Any]:

@@ -12,7 +12,14 @@ from personaplex_provision.agent.resource import Address, Change, Resource, Reso
 from personaplex_provision.agent.resources import _satisfying
 from personaplex_provision.agent.resources._attributes import check_path
 from personaplex_provision.agent.resources._distributions import Distribution, read_all
-from personaplex_provision.agent.resources._interpreter import Interpreter, ask, default_python, of_venv, settings_of
+from personaplex_provision.agent.resources._interpreter import (
+    Interpreter,
+    ask,
+    default_python,
+    of_venv,
+    settings_of,
+    version_of,
+)
 from personaplex_provision.agent.resources._marker import environment_of, holds
 from personaplex_provision.agent.resources._pip import Pip, Sources
 from personaplex_provision.agent.resources._planned_packages import after, unmet_there
@@ -179,7 +186,14 @@ class PipPackages(Resource):
                 host.opaque(site)
             return
         venv = self._venv(host)
-        planned = host.declared("venv", venv) or {"python": "", "packages": {}, "fresh": now.environment == "absent"}
+        planned = host.declared("venv", venv)
+        if not planned:
+            settings = settings_of(host, venv)
+            planned = {
+                "python": version_of(settings), "home": settings.get("home", ""), "prompt": settings.get("prompt"),
+                "system": settings.get("include-system-site-packages", "").lower() == "true",
+                "packages": {}, "fresh": now.environment == "absent",
+            }
         wanted = [*self._named(host), *self._filed(host), *self._overridden()]
         host.opaque(venv)
         host.declare("venv", venv, after(planned, wanted, self.forbid, self.state == "absent", self.no_deps))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Tuple
 
 from personaplex_provision.agent.host import Host
-from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, observed
+from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources._attributes import check_path, need_parent
 from personaplex_provision.agent.resources._interpreter import ask, default_python, settings_of, version_of
 
@@ -159,9 +159,11 @@ class Virtualenv(Resource):
         """Says "the same" where the environment was made from the wanted interpreter."""
         if self.python is None:
             return
+        if not version and host.planning:
+            raise Unpredictable(f"which Python {self.path} is of is known once it is made")
         want, folder = self._wanted(host)
-        same = want.split(".")[:2] == version.split(".")[:2] and host.realpath(folder) == host.realpath(home)
-        if same or (not version and folder == home):
+        place = folder == home or host.realpath(folder) == host.realpath(home)
+        if place and want.split(".")[:2] == version.split(".")[:2]:
             now.python = self.python
 
     def _same_python(self, now: Virtualenv) -> bool:

@@ -104,6 +104,7 @@ def _works(workstation: Workstation) -> None:
     installed = workstation.user(python, "-m", "pip", "list", "--format=freeze").splitlines()
     assert "moshi-personaplex==0.1.0" in installed
     assert [one for one in installed if one.startswith("moshi==")] == []
+    assert workstation.user("stat", "-c", "%s", "personaplex/offline/service.wav").strip() == str(44 + 2 * 24000 * 20)
     assert "release 12.8" in workstation.user("bash", "-lc", "nvcc --version")
     assert workstation.user("bash", "-lc", "cargo --version").startswith("cargo ")
     assert workstation.host.run(["sh", "-c", "dpkg -l | grep -c nvidia-driver"], check=False).stdout.strip() == "0"

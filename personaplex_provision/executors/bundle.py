@@ -17,6 +17,7 @@ import marshal
 import os
 import sys
 import tempfile
+import threading
 import tokenize
 import zlib
 from functools import lru_cache
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 KINDS = "personaplex_provision.agent.resources."
 FORMAT = b"2"
 "Part of every digest; raised when the form of a bundle changes."
+_BUILDING = threading.Lock()
 
 
 def tag() -> str:
@@ -33,9 +35,15 @@ def tag() -> str:
     return f"{sys.implementation.cache_tag}{importlib.util.MAGIC_NUMBER.hex()}"
 
 
-@lru_cache(maxsize=2)
 def bundle(compiled: bool) -> bytes:
     """The bundle, from memory, else from the disk cache, else built (and cached where that is possible)."""
+    # Many hosts ask at once, and building takes a second of pure computation: one of them does it for all.
+    with _BUILDING:
+        return _bundle(compiled)
+
+
+@lru_cache(maxsize=2)
+def _bundle(compiled: bool) -> bytes:
     sources = _sources()
     name = f"{_digest(sources)[:32]}-{tag() if compiled else 'source'}"
     kept = _cache_directory() / name

@@ -64,21 +64,21 @@ def test_equal_sources_give_equal_bytes_and_hold_every_module_of_the_agent(compi
 
 def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    bundle.bundle.cache_clear()
+    bundle._bundle.cache_clear()
     whole = bundle.bundle(False)
     (file,) = (path for path in (tmp_path / "provision").iterdir() if path.is_file())
     file.write_bytes(file.read_bytes()[:-1] + b"!")
-    bundle.bundle.cache_clear()
+    bundle._bundle.cache_clear()
     assert bundle.bundle(False) == whole
     assert bundle._opened(file.read_bytes()) == whole
-    bundle.bundle.cache_clear()
+    bundle._bundle.cache_clear()
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "provision").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    bundle.bundle.cache_clear()
+    bundle._bundle.cache_clear()
     assert bundle.bundle(False)
     bundle.remember("somewhere", "cpython-39")
     assert bundle.remembered("somewhere") == ""
-    bundle.bundle.cache_clear()
+    bundle._bundle.cache_clear()

@@ -36,7 +36,7 @@ fast: $(VENV)/.test ## tests that need no lab
 
 lab: $(VENV)/.test ## tests on disposable hosts; needs root and systemd-nspawn
 	@sh tools/lab-needs
-	$(BIN)/pytest -m "lab or bench" tests
+	$(BIN)/pytest -rs -m "lab or bench" tests
 
 coverage: $(VENV)/.test ## how much of agent/ and planning/ the fast tests reach
 	$(BIN)/pytest -m "not lab and not bench" --cov=personaplex_provision/agent --cov=personaplex_provision/planning --cov-report=term tests

@@ -56,9 +56,11 @@ def _group(group: list[HostPlanned], style: Style, verbosity: int, chain: Sequen
     names = min(max((len(_name(one)) for one in shown), default=0), 60)
     for entry in shown:
         lines += _task(entry, style, verbosity, kinds, names)
-    same = sum(one["action"] == "none" and not one.get("skipped") for one in first.entries)
+    later = sum(bool(one.get("later")) for one in first.entries)
+    same = sum(one["action"] == "none" and not one.get("skipped") for one in first.entries) - later
     skipped = sum(bool(one.get("skipped")) and one["action"] == "none" for one in first.entries)
-    rest = [text for number, text in ((same, f"{same} in state"), (skipped, f"{skipped} skipped")) if number]
+    counts = ((same, "in state"), (later, "checked on the way"), (skipped, "skipped"))
+    rest = [f"{number} {words}" for number, words in counts if number]
     if rest:
         lines.append(style(f"  = {', '.join(rest)}", "dim"))
     if len(chain) > 1 and len(first.pending()) > 1:

@@ -1,4 +1,4 @@
-"""Extra variables that point `playbooks/wsl2.yml` at the lab: the roles' names on the left, the lab's facts on the right.
+"""Extra variables that point `playbooks/wsl2.yml` at the lab: the roles' names left, the lab's facts right.
 
 Who changes a role's variables changes this file, and nothing else of the lab.
 """

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import pwd
 import re
 import socket
-import subprocess
 import sys
 import time
 from typing import Any, Dict, List
@@ -40,7 +38,7 @@ def _system() -> Facts:
         "ansible_system": name.sysname, "ansible_kernel": name.release, "ansible_kernel_version": name.version,
         "ansible_architecture": name.machine, "ansible_machine": name.machine,
         "ansible_hostname": name.nodename.split(".")[0], "ansible_nodename": name.nodename,
-        "ansible_fqdn": socket.gethostname(), "ansible_userspace_bits": platform.architecture()[0].replace("bit", ""),
+        "ansible_fqdn": socket.gethostname(), "ansible_userspace_bits": "64" if sys.maxsize > 1 << 32 else "32",
         "ansible_uptime_seconds": int(boot), "ansible_service_mgr": manager,
         "ansible_date_time": {
             "iso8601": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "epoch": str(int(time.time())),
@@ -129,7 +127,7 @@ def _users() -> Facts:
 def _python() -> Facts:
     version = sys.version_info
     return {
-        "ansible_python_version": platform.python_version(),
+        "ansible_python_version": ".".join(map(str, version[:3])),
         "ansible_python": {
             "executable": sys.executable, "type": sys.implementation.name,
             "version": {"major": version[0], "minor": version[1], "micro": version[2]},
@@ -187,6 +185,8 @@ def _gpus() -> Facts:
     program = next((one for one in _SMI if os.access(one, os.X_OK)), None)
     if program is None:
         return {"ansible_gpus": []}
+    import subprocess  # here: most hosts have no card
+
     try:
         answer = subprocess.run([program, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"],
                                 capture_output=True, text=True, timeout=20, check=False)

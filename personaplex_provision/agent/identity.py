@@ -8,12 +8,13 @@ Source: setfsuid(2), setgroups(2) "C library/kernel differences" in credentials(
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import platform
 import pwd
 import threading
-from typing import Iterator, List, Optional
+from typing import TYPE_CHECKING, Iterator, List, Optional
+
+if TYPE_CHECKING:
+    import ctypes
 
 _SETGROUPS = {"x86_64": 116, "aarch64": 159}
 
@@ -85,10 +86,12 @@ def _own_account() -> pwd.struct_passwd:
 
 
 def _become(uid: int, gid: int, groups: List[int]) -> None:
+    import ctypes  # here: most runs never become anyone else
+
     libc = ctypes.CDLL(None, use_errno=True)
-    number = _SETGROUPS.get(platform.machine())
+    number = _SETGROUPS.get(os.uname().machine)
     if number is None:
-        raise OSError(f"becoming another user is not supported on {platform.machine()}")
+        raise OSError(f"becoming another user is not supported on {os.uname().machine}")
     if uid != os.geteuid():
         _groups(libc, number, groups)
         libc.setfsgid(gid)
@@ -102,6 +105,8 @@ def _become(uid: int, gid: int, groups: List[int]) -> None:
 
 
 def _groups(libc: ctypes.CDLL, number: int, groups: List[int]) -> None:
+    import ctypes
+
     array = (ctypes.c_uint32 * len(groups))(*groups)
     if libc.syscall(number, len(groups), array) != 0:
         raise PermissionError("cannot change the groups of a thread: the agent does not run as root")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 import types
 from typing import Any, Dict, Type
@@ -31,7 +30,7 @@ def find(name: str, library: Dict[str, str] | None = None) -> Type[Resource]:
                 raise
             raise ResourceError(f'there is no kind "{name}"') from None
     for one in vars(module).values():
-        if inspect.isclass(one) and issubclass(one, Resource) and one.__dict__.get("kind") == name:
+        if isinstance(one, type) and issubclass(one, Resource) and one.__dict__.get("kind") == name:
             return one
     raise ResourceError(f'library/{name}.py holds no Resource with kind = "{name}"')
 

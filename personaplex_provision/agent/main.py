@@ -10,14 +10,16 @@ import os
 import queue
 import signal
 import threading
-from typing import Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from personaplex_provision.agent.protocol import BlobChunk, Channel, ProtocolError, Secrets
 from personaplex_provision.agent.resource import ResourceError
-from personaplex_provision.agent.run import Run
 from personaplex_provision.agent.session import Disconnected, Message, Session
 from personaplex_provision.agent.store import Store
 from personaplex_provision.agent.task import Task
+
+if TYPE_CHECKING:
+    from personaplex_provision.agent.run import Run
 
 
 def serve(channel: Channel) -> None:
@@ -151,6 +153,8 @@ class Agent:
         self.session.send({"type": "planned"})
 
     def _begin(self, message: Message) -> None:
+        from personaplex_provision.agent.run import Run  # here: a plan needs no part of it
+
         run = Run(self.session)
         holder = run.begin(message)
         if holder is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import queue
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List
 
 from personaplex_provision.agent import kinds, step
@@ -59,15 +60,26 @@ class Planner:
         slow = [one for one in tasks if one.address in resources and resources[one.address].slow]
         if len(slow) < 2:
             return
-        with ThreadPoolExecutor(_LOOKS) as pool:
-            for task in slow:
-                pool.submit(self._look, task, resources[task.address])
+        todo: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        for task in slow:
+            todo.put(task)
+        # Plain threads: importing an executor would cost more than most plans.
+        threads = [threading.Thread(target=self._look, args=(todo, resources)) for _ in slow[:_LOOKS]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
-    def _look(self, task: Task, resource: Resource) -> None:
-        try:
-            step.observe(resource, self.session.host(task))
-        except Exception:
-            return  # the walk meets it again, with the overlay, and reports it
+    def _look(self, todo: queue.SimpleQueue[Task], resources: Dict[str, Resource]) -> None:
+        while True:
+            try:
+                task = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                step.observe(resources[task.address], self.session.host(task))
+            except Exception:
+                continue  # the walk meets it again, with the overlay, and reports it
 
     def _one(self, task: Task, resources: Dict[str, Resource]) -> None:
         if not task.kind and not task.deferred:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import shlex
 from typing import Any, Dict, Iterable, Set
-from urllib.parse import quote, quote_plus
 
 from personaplex_provision.agent.values import Secret
 
@@ -53,6 +50,10 @@ def _forms(value: str) -> Set[str]:
     """The value as it may appear: plain, escaped for JSON, Python, shells and URLs, and inside base64."""
     if len(value.strip()) < SHORTEST:
         return set()
+    # Here: most plans hold no secret, and starting should not pay for what they need.
+    import shlex
+    from urllib.parse import quote, quote_plus
+
     data = value.encode("utf-8", "surrogateescape")
     found = {
         value,
@@ -77,6 +78,8 @@ def _forms(value: str) -> Set[str]:
 
 def _base64_core(data: bytes, shift: int) -> Set[str]:
     """The characters of base64 that depend on `data` alone when `shift` bytes stand before it."""
+    import base64
+
     encoded = base64.b64encode(b"\0" * shift + data).decode("ascii")
     first = (0, 2, 3)[shift]
     whole = (shift + len(data)) * 8 // 6

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 from typing import IO, Iterable, Iterator, List, Tuple, Union
 
@@ -56,7 +55,7 @@ class Store:
     def put(self, data: Union[bytes, Iterable[bytes]]) -> Tuple[str, int]:
         """Keeps content; returns its digest and size in bytes. Durable when it returns."""
         chunks = [data] if isinstance(data, bytes) else data
-        name = os.path.join(self.directory("blobs"), f".new-{secrets.token_hex(8)}")
+        name = os.path.join(self.directory("blobs"), f".new-{os.urandom(8).hex()}")
         self.fault.step()
         digest, size = hashlib.sha256(), 0
         with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -80,7 +79,7 @@ class Store:
             if os.path.exists(target):
                 return digest.hexdigest(), size
             source.seek(0)
-            name = os.path.join(self.directory("blobs"), f".new-{secrets.token_hex(8)}")
+            name = os.path.join(self.directory("blobs"), f".new-{os.urandom(8).hex()}")
             self.fault.step()
             with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 if not _reflink(source, file):
@@ -92,7 +91,7 @@ class Store:
 
     def aside(self) -> str:
         """A fresh name under which a whole tree can be kept."""
-        return os.path.join(self.directory("trees"), secrets.token_hex(8))
+        return os.path.join(self.directory("trees"), os.urandom(8).hex())
 
     def runs(self) -> List[str]:
         """Ids of the runs recorded here, oldest first (ids sort by time)."""

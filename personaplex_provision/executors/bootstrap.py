@@ -112,14 +112,15 @@ def open_channel(
 
 
 def start_agent(
-    connection: Connection, greeting: Iterable[dict[str, Any]] = (), executor: Executor | None = None
+    connection: Connection, greeting: Iterable[dict[str, Any]] = (), executor: Executor | None = None,
+    kinds: Iterable[str] = (),
 ) -> Agent:
     """Connects, gains the privileges asked for, and starts an agent; `greeting` is sent along, for no round trip.
 
-    Raises UnreachableError. With `connection.install_python` a missing python3 is installed first.
+    `kinds` are those that it will be asked for, as far as that is known; they start faster. Raises UnreachableError. With `connection.install_python` a missing python3 is installed first.
     """
     executor = executor or open_executor(connection)
-    start = Start(connection.name, greeting)
+    start = Start(connection.name, greeting, kinds)
     try:
         try:
             channel, python = _start(executor, connection, start)
@@ -152,12 +153,12 @@ def _start(executor: Executor, connection: Connection, start: Start) -> tuple[Ch
 class Start:
     """One start of an agent: what is sent, and what must come back."""
 
-    def __init__(self, where: str, greeting: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(self, where: str, greeting: Iterable[dict[str, Any]] = (), kinds: Iterable[str] = ()) -> None:
         self.where = where
         self.nonce = secrets.token_hex(16)
         self.greeting = b"".join([encode(one) for one in greeting])
         self.form = "source" if bundle.remembered(where) else bundle.tag()
-        engine = bundle.bundle(self.form != "source")
+        engine = bundle.bundle(self.form != "source", kinds)
         header = f"{self.nonce} {self.form} {len(engine)} {len(self.greeting)}".ljust(128).encode()
         self.payload = b"".join((STAGE, header, engine, self.greeting))
 

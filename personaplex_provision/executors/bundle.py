@@ -1,10 +1,10 @@
 """What travels to a target: every module of the agent, in one compressed piece, built once per version of it.
 
 Two forms. *Compiled* holds the engine as marshalled code objects and starts fastest, but only where the Python is
-the same as here; *source* runs anywhere. The kinds travel as source in both: it is a third of the size, and of them
-only those that a plan uses are ever compiled. Both forms lose their documentation (the target has no reader for it)
-and keep their line numbers. They are deterministic, and kept in the controller's cache under the digest of what they
-were made of.
+the same as here; *source* runs anywhere. Of the kinds, only those that are known to be used travel compiled: source
+is a third of the size, and most kinds of it are never looked at. Both forms lose their documentation (the target has
+no reader for it) and keep their line numbers. They are deterministic, and kept in the controller's cache under the
+digest of what they were made of.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import importlib.util
 import io
 import marshal
 import os
+import re
 import sys
 import tempfile
 import threading
 import tokenize
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 KINDS = "personaplex_provision.agent.resources."
+_HELPERS = re.compile(r"^\s*from personaplex_provision\.agent\.resources(?:\.(\w+))? import (.*)", re.MULTILINE)
 FORMAT = b"2"
 "Part of every digest; raised when the form of a bundle changes."
 _BUILDING = threading.Lock()
@@ -35,31 +38,37 @@ def tag() -> str:
     return f"{sys.implementation.cache_tag}{importlib.util.MAGIC_NUMBER.hex()}"
 
 
-def bundle(compiled: bool) -> bytes:
-    """The bundle, from memory, else from the disk cache, else built (and cached where that is possible)."""
+def bundle(compiled: bool, kinds: Iterable[str] = ()) -> bytes:
+    """The bundle, from memory, else from the disk cache, else built (and cached where that is possible).
+
+    `kinds` names the kinds that will be used, as far as that is known.
+    """
     # Many hosts ask at once, and building takes a second of pure computation: one of them does it for all.
     with _BUILDING:
-        return _bundle(compiled)
+        return _bundle(compiled, frozenset(kinds) if compiled else frozenset())
 
 
-@lru_cache(maxsize=2)
-def _bundle(compiled: bool) -> bytes:
+@lru_cache(maxsize=8)
+def _bundle(compiled: bool, kinds: frozenset[str]) -> bytes:
     sources = _sources()
     name = f"{_digest(sources)[:32]}-{tag() if compiled else 'source'}"
+    if kinds:
+        name += f"-{hashlib.sha256(' '.join(sorted(kinds)).encode()).hexdigest()[:16]}"
     kept = _cache_directory() / name
     try:
         return _opened(kept.read_bytes())
     except (OSError, ValueError):
-        data = build(sources, compiled)
+        data = build(sources, compiled, kinds)
         _keep(kept, data)
         return data
 
 
-def build(sources: dict[str, tuple[bool, bytes]], compiled: bool) -> bytes:
+def build(sources: dict[str, tuple[bool, bytes]], compiled: bool, kinds: Iterable[str] = ()) -> bytes:
     """A bundle of `sources`: dotted name -> (is it a package, its text)."""
     modules = {}
+    used = _with_helpers(sources, kinds)
     for name, (package, text) in sorted(sources.items()):
-        if compiled and not name.startswith(KINDS):
+        if compiled and (name in used or not name.startswith(KINDS)):
             file = name.replace(".", "/") + ("/__init__.py" if package else ".py")
             code = compile(_undocumented(text, file), file, "exec", dont_inherit=True)
             modules[name] = (package, True, marshal.dumps(code))
@@ -69,17 +78,31 @@ def build(sources: dict[str, tuple[bool, bytes]], compiled: bool) -> bytes:
     return zlib.compress(marshal.dumps(modules, 2), 9)
 
 
+def _with_helpers(sources: dict[str, tuple[bool, bytes]], kinds: Iterable[str]) -> set[str]:
+    """The modules of some kinds, and those beside them that they import."""
+    found: set[str] = set()
+    todo = [KINDS + one for one in kinds]
+    while todo:
+        name = todo.pop()
+        if name in sources and name not in found:
+            found.add(name)
+            for one, several in _HELPERS.findall(sources[name][1].decode()):
+                todo += [KINDS + each for each in ([one] if one else re.findall(r"(\w+)(?: as \w+)?", several))]
+    return found
+
+
 def strip(text: bytes) -> bytes:
     """Source without comments and documentation strings, every statement still on its own line."""
     lines = text.decode("utf-8").splitlines()
-    for node, alone in _documentation(ast.parse(text)):
+    for node, alone, described in _documentation(ast.parse(text)):
         first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
         # Columns are in bytes; a statement that shares its lines with another is left as it is.
         before = lines[first].encode()[: node.col_offset].decode()
         after = lines[last].encode()[node.end_col_offset or 0:].decode()
         if before.strip() or after.strip():
             continue
-        lines[first:last + 1] = [f"{before}pass" if alone else "", *[""] * (last - first)]
+        kept = "'.'" if described else "pass" if alone else ""
+        lines[first:last + 1] = [f"{before}{kept}" if kept else "", *[""] * (last - first)]
     source = "\n".join(lines) + "\n"
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
@@ -90,7 +113,12 @@ def strip(text: bytes) -> bytes:
 
 def _undocumented(text: bytes, file: str = "<module>") -> ast.Module:
     tree = ast.parse(text, file)
-    doomed = {id(node) for node, _ in _documentation(tree)}
+    doomed = set()
+    for node, _, described in _documentation(tree):
+        if described:
+            node.value = ast.copy_location(ast.Constant("."), node.value)
+        else:
+            doomed.add(id(node))
     for holder in ast.walk(tree):
         body = getattr(holder, "body", None)
         if isinstance(body, list):
@@ -101,8 +129,11 @@ def _undocumented(text: bytes, file: str = "<module>") -> ast.Module:
     return tree
 
 
-def _documentation(tree: ast.Module) -> list[tuple[ast.Expr, bool]]:
-    """Statements that are only a string, and whether each is all that its block holds."""
+def _documentation(tree: ast.Module) -> list[tuple[ast.Expr, bool, bool]]:
+    """Statements that are only a string, whether each is all that its block holds, and whether it tells of a class.
+
+    A class keeps something in that place: a dataclass without any makes itself a text at a cost of milliseconds.
+    """
     found = []
     for holder in ast.walk(tree):
         body = getattr(holder, "body", None)
@@ -113,17 +144,23 @@ def _documentation(tree: ast.Module) -> list[tuple[ast.Expr, bool]]:
             if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
         ]
         only = len(strings) == len(body) and not isinstance(holder, ast.Module)
-        found += [(one, only and one is strings[0]) for one in strings]
+        of_class = isinstance(holder, ast.ClassDef)
+        found += [(one, only and one is strings[0], of_class and one is body[0]) for one in strings]
     return found
 
 
 def _sources() -> dict[str, tuple[bool, bytes]]:
-    paths = [ROOT / "__init__.py", *sorted((ROOT / "agent").rglob("*.py"))]
-    found = {}
-    for path in paths:
-        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    # Plain strings: this is done at every start, and paths are slow.
+    found, top = {}, str(ROOT)
+    files = [f"{top}/__init__.py"]
+    for directory, folders, names in os.walk(f"{top}/agent"):
+        folders.sort()
+        files += [f"{directory}/{name}" for name in sorted(names) if name.endswith(".py")]
+    for file in files:
+        parts = ["personaplex_provision", *file[len(top) + 1:-3].split("/")]
         package = parts[-1] == "__init__"
-        found[".".join(parts[:-1] if package else parts)] = (package, path.read_bytes())
+        with open(file, "rb") as source:
+            found[".".join(parts[:-1] if package else parts)] = (package, source.read())
     return found
 
 

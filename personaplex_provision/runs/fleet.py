@@ -19,8 +19,9 @@ from personaplex_provision.errors import (
     UnreachableError,
     UsageError,
 )
+from personaplex_provision.language.playbook import handlers_of, nodes_of
 from personaplex_provision.language.templates import Templar
-from personaplex_provision.language.tree import Play
+from personaplex_provision.language.tree import Play, Written
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.runs import batches, records
 from personaplex_provision.runs.conversation import Event
@@ -94,7 +95,10 @@ class Fleet:
                 connection.port = int(play.keywords["port"])
             if play.keywords.get("connection") and "ansible_connection" not in variables:
                 connection.kind = str(play.keywords["connection"])
-        return HostRun(name, connection, self.tell, self.project.options)
+        host = HostRun(name, connection, self.tell, self.project.options)
+        nodes = (node for play in plays for node in (*nodes_of(play), *handlers_of(play)))
+        host.kinds = {node.kind for node in nodes if isinstance(node, Written)}
+        return host
 
     def _connect(self, host: HostRun) -> None:
         where = host.connection.host or host.name

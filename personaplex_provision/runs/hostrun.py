@@ -61,12 +61,14 @@ class HostRun:
         self._sent_secrets: set[str] = set()
         self._part: Part | None = None
         self.library: dict[str, str] = {}
+        self.kinds: set[str] = set()
+        "Kinds that the plays written for this host use, as far as that can be read."
 
     # the connection
 
     def connect(self) -> Event:
         """Starts the agent; returns its hello, facts included. Raises UnreachableError."""
-        self._agent = start_agent(self.connection, [{"type": "hello", "facts": self._facts}])
+        self._agent = start_agent(self.connection, [{"type": "hello", "facts": self._facts}], kinds=self.kinds)
         self._talk = Conversation(self.name, self._agent.channel, self._event)
         self._talk.answers = {"need": self._need, "judge": self._judge, "external": self._external, "blob": self._blob}
         self.hello = self._talk.follow("hello")

@@ -6,14 +6,12 @@ and the content of small files that no package can bring back; after the transac
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
 import os
 import shutil
 import stat
-import tarfile
 from typing import Any, Dict, List, Set
 
 from personaplex_provision.agent.host import Host
@@ -89,6 +87,8 @@ class AptImage:
 
     def file(self, path: str) -> bytes | None:
         """The kept content of a file, or None."""
+        import tarfile
+
         try:
             with tarfile.open(self._path("files.tar")) as archive:
                 member = archive.extractfile(path.lstrip("/"))
@@ -115,6 +115,8 @@ class AptImage:
 
     def _keep_files(self, found: Survey) -> None:
         """The content of small files that belong to no package, and of all of /etc."""
+        import tarfile  # here: a plan has no use for it
+
         owned: Set[str] = owned_paths()
         left = _TOTAL
         self.host.step()
@@ -140,6 +142,8 @@ class AptImage:
         return os.path.join(self.folder, name)
 
     def _write(self, name: str, data: Dict[str, Any]) -> None:
+        import gzip
+
         path = self._path(f"{name}.json.gz")
         with open(f"{path}.part", "wb") as file:
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0) as packed:
@@ -149,6 +153,8 @@ class AptImage:
         os.replace(f"{path}.part", path)
 
     def _read(self, name: str) -> Dict[str, Any]:
+        import gzip
+
         with gzip.open(self._path(f"{name}.json.gz")) as file:
             found: Dict[str, Any] = json.loads(file.read())
         return found

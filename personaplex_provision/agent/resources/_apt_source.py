@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 from typing import Dict, List, Sequence
 
 from personaplex_provision.agent.host import Host
@@ -15,6 +14,8 @@ KEYRINGS = "/etc/apt/keyrings"
 
 def fetch_key(host: Host, url: str) -> bytes:
     """The key at an address. Raises ResourceError."""
+    import urllib.request  # here: it is slow to import, and few runs fetch
+
     environment: Dict[str, str] = host.command_environment()
     proxies = {name: environment[key] for name in ("http", "https") for key in (f"{name}_proxy",) if key in environment}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))

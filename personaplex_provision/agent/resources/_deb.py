@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import urllib.error
-import urllib.parse
-import urllib.request
 from typing import Dict, Optional, Tuple
 
 from personaplex_provision.agent.host import Host
@@ -37,7 +34,9 @@ def contents(host: Host, deb: str) -> Optional[Tuple[str, str]]:
             raise ResourceError(f"{deb} is not a Debian package", said.stderr.strip())
         fields = dict(line.split(": ", 1) for line in said.stdout.splitlines() if ": " in line)
         return fields.get("Package", ""), fields.get("Version", "")
-    named = _NAME.search(urllib.parse.unquote(deb.rsplit("/", 1)[-1]))
+    from urllib.parse import unquote
+
+    named = _NAME.search(unquote(deb.rsplit("/", 1)[-1]))
     return (named.group(1), named.group(2)) if named else None
 
 
@@ -46,6 +45,8 @@ def fetch(host: Host, deb: str) -> str:
     path = local_path(host, deb)
     if os.path.exists(path):
         return path
+    import urllib.request  # here: it is slow to import, and few runs fetch
+
     host.store.directory("apt", "fetched")
     environment: Dict[str, str] = host.command_environment()
     proxies = {name: environment[key] for name in ("http", "https") for key in (f"{name}_proxy",) if key in environment}

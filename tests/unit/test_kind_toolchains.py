@@ -14,6 +14,7 @@ import pytest
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent.resource import Change, ResourceError
 from personaplex_provision.agent.resources.git import Git
+from personaplex_provision.agent.resources.pip import PipPackages
 from personaplex_provision.agent.resources.pyenv_python import PyenvPython
 from personaplex_provision.agent.resources.rust_toolchain import RustToolchain
 from personaplex_provision.agent.resources.virtualenv import Virtualenv
@@ -97,6 +98,12 @@ def test_a_blank_machine_is_planned_from_the_checkout_to_the_environment(tmp_pat
     assert life.plan(PyenvPython(VERSION, str(root))) == "none"
     assert life.plan(Virtualenv(str(tmp_path / "v"), f"{root}/versions/{VERSION}/bin/python")) == "create"
     assert life.plan(Virtualenv(str(tmp_path / "v"), f"{root}/versions/{VERSION}/bin/python")) == "none"
+    assert life.plan(Git("https://h/personaplex.git", str(tmp_path / "source"), "3" * 40)) == "create"
+    moshi = PipPackages(
+        [f"{tmp_path}/source/moshi"], virtualenv=str(tmp_path / "v"), overrides=["torch==2.9.1"], forbid=["moshi"],
+    )
+    assert life.plan(moshi) == "create"
+    assert life.plan(moshi) == "none"
 
 
 def test_it_makes_the_checkout_itself_when_told_where_from(tmp_path: Path) -> None:

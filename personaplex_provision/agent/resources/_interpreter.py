@@ -38,7 +38,7 @@ class Interpreter:
 
 def ask(host: Host, python: str) -> Interpreter:
     """What an interpreter says of itself. Raises ResourceError, while planning Unpredictable."""
-    found = host.query([python, "-c", _ASK], reads=[python] if os.path.isabs(python) else [])
+    found = host.query([python, "-B", "-c", _ASK], reads=[python] if os.path.isabs(python) else [])
     try:
         said: Dict[str, Any] = json.loads(found.stdout)
     except ValueError:

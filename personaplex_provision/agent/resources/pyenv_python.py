@@ -111,7 +111,7 @@ class PyenvPython(Resource):
             " except Exception: bad.append(one)\n"
             "print(json.dumps(['.'.join(map(str,sys.version_info[:3])),bad]))"
         )
-        found = host.query([f"{prefix}/bin/python", "-I", "-c", code, *self.verify_modules], reads=[prefix])
+        found = host.query([f"{prefix}/bin/python", "-IB", "-c", code, *self.verify_modules], reads=[prefix])
         try:
             version, now.missing = json.loads(found.stdout)
         except ValueError:

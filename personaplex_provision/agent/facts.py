@@ -81,7 +81,8 @@ def _processor() -> Facts:
 
 
 def _memory() -> Facts:
-    row = {name: int(size) // 1024 for name, size in re.findall(r"^(\w+):\s+(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)}
+    found = re.findall(r"^(\w+):\s+(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)
+    row = {name: int(size) // 1024 for name, size in found}
     return {
         "ansible_memtotal_mb": row["MemTotal"], "ansible_memfree_mb": row["MemFree"],
         "ansible_memavailable_mb": row.get("MemAvailable", row["MemFree"]),
@@ -89,7 +90,9 @@ def _memory() -> Facts:
     }
 
 
-_REAL = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "overlay", "9p", "vfat", "fuseblk", "f2fs", "nfs", "nfs4", "tmpfs"}
+_REAL = {
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "overlay", "9p", "vfat", "fuseblk", "f2fs", "nfs", "nfs4", "tmpfs",
+}
 
 
 def _disks() -> Facts:
@@ -200,8 +203,10 @@ def _gpus() -> Facts:
                 "name": fields[0], "driver_version": fields[1], "compute_capability": fields[2],
                 "memory_mb": _whole(fields[3]), "memory_free_mb": _whole(fields[4]), "uuid": fields[5],
             })
-    return {"ansible_gpus": found, "ansible_nvidia_smi": program,
-            **({"ansible_nvidia_smi_error": (answer.stdout + answer.stderr).strip()[-500:]} if answer.returncode else {})}
+    answered: Facts = {"ansible_gpus": found, "ansible_nvidia_smi": program}
+    if answer.returncode:
+        answered["ansible_nvidia_smi_error"] = (answer.stdout + answer.stderr).strip()[-500:]
+    return answered
 
 
 def _whole(text: str) -> int:

@@ -16,7 +16,7 @@ _FICLONE = 0x40049409
 
 
 def default_root() -> str:
-    """`/var/lib/provision` for root, `$XDG_STATE_HOME/provision` for a user, unless PROVISION_STATE_DIR names another."""
+    """PROVISION_STATE_DIR, else `/var/lib/provision` for root, `$XDG_STATE_HOME/provision` for a user."""
     if os.environ.get("PROVISION_STATE_DIR"):
         return os.environ["PROVISION_STATE_DIR"]
     if os.geteuid() == 0:

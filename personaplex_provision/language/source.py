@@ -128,7 +128,8 @@ def read_text(path: str | Path, position: Position | None = None) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidError(Diagnostic(f"{path} is not UTF-8 text", str(error), position or Position(str(path)))) from None
+        where = position or Position(str(path))
+        raise InvalidError(Diagnostic(f"{path} is not UTF-8 text", str(error), where)) from None
     except OSError as error:
         near = suggestion(file.name, [one.name for one in file.parent.iterdir()]) if file.parent.is_dir() else ""
         summary = f"cannot read {path}: {(error.strerror or str(error)).lower()}"
@@ -146,7 +147,8 @@ def load(text: str, name: str) -> Any:
         mark = error.problem_mark or error.context_mark
         where = Position(name, mark.line + 1, mark.column + 1) if mark else Position(name)
         detail = f"{error.context}" if error.context else ""
-        raise InvalidError(Diagnostic(f"not valid YAML: {error.problem}", detail, where, _yaml_hint(text, where))) from None
+        hint = _yaml_hint(text, where)
+        raise InvalidError(Diagnostic(f"not valid YAML: {error.problem}", detail, where, hint)) from None
     except yaml.YAMLError as error:
         raise InvalidError(Diagnostic("not valid YAML", str(error), Position(name))) from None
     finally:

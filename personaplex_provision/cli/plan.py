@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 def plan(output: Output, options: Options, playbook: str, out: str | None, detailed: bool) -> int:
     """Plans a playbook, prints the plan and, with `out`, keeps it. Returns the exit code."""
-    from personaplex_provision.cli import savedplan, session
+    from personaplex_provision.cli import session
     from personaplex_provision.cli.running import Job
     from personaplex_provision.cli.stage import Stage
     from personaplex_provision.runs.fleet import Fleet
@@ -51,6 +51,8 @@ def plan(output: Output, options: Options, playbook: str, out: str | None, detai
                 code = 2
             stage.close()
             if out:
+                from personaplex_provision.cli import savedplan
+
                 savedplan.keep(out, fleet, playbook)
             if not output.json:
                 output.document(stage.plan_text(output.out, chains(fleet)))

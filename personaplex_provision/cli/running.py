@@ -51,6 +51,8 @@ class Job:
                 ended.append(work())
             except BaseException as error:
                 ended.append(error)
+            # Wakes the main thread at once, which else would notice at its next look.
+            self._questions.put((lambda: None, queue.Queue()))
 
         # Only a program's main thread can take signals; used as a library we leave them alone.
         mine = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
@@ -58,7 +60,7 @@ class Job:
         try:
             thread = threading.Thread(target=guarded, name="work", daemon=True)
             thread.start()
-            while thread.is_alive():
+            while not ended:
                 try:
                     question, answer = self._questions.get(timeout=_PACE)
                 except queue.Empty:

@@ -41,9 +41,22 @@ class Route:
 
     def connect(self) -> Any:
         """An authenticated transport to the host. Raises UnreachableError."""
-        from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
-
         began = time.monotonic()
+        try:
+            try:
+                return self._attempt()
+            except Exception as error:
+                if _patience(error, self.connection.timeout) <= 0:
+                    raise
+            return self._again(began)
+        except ProvisionError:
+            raise
+        except Exception as error:
+            raise _explained(error, self.connection, self.settings) from error
+
+    def _again(self, began: float) -> Any:
+        """Further attempts, for as long as patience can help."""
+        from tenacity import RetryCallState, Retrying, wait_exponential, wait_random  # few runs need it
 
         def give_up(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None
@@ -57,12 +70,8 @@ class Route:
             stop=give_up, retry=worth_it, wait=wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.5),
             reraise=True,
         )
-        try:
-            return retrying(self._attempt)
-        except ProvisionError:
-            raise
-        except Exception as error:
-            raise _explained(error, self.connection, self.settings) from error
+        time.sleep(0.2)
+        return retrying(self._attempt)
 
     def close(self) -> None:
         """Ends everything, the host's own transport first."""

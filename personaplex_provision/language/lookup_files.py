@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Position
@@ -183,6 +182,8 @@ def _url(terms: list[Any], options: Options, _frame: Frame) -> list[Any]:
     for address in terms:
         if not str(address).startswith(("http://", "https://")):
             raise ValueError(f"{address} is not an http(s) address")
+        from urllib.request import Request, urlopen  # slow to import, and few playbooks ask the network
+
         request = Request(str(address), headers=dict(options.get("headers") or {}))
         with urlopen(request, timeout=float(options.get("timeout", 10))) as answer:
             text = answer.read().decode("utf-8", "replace")

@@ -26,6 +26,8 @@ ENVIRONMENT: Dict[str, str] = {
 LISTS = "/var/lib/apt/lists"
 SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d")
 _LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+_NOTED = tuple(f"/var/lib/dpkg/{name}{suffix}" for name in ("statoverride", "diversions") for suffix in ("", "-old"))
+"""What maintainer scripts tell dpkg about other packages' files; they do not always take it back."""
 _GRACE = 300.0
 """Seconds for which lists count as just fetched, when no other time is asked for."""
 
@@ -47,7 +49,8 @@ def run_apt(host: Host, argv: List[str], lock_timeout: float, total: int = 0) ->
             host.progress(line, min(counted, 2 * total), 2 * total)
         host.output(line)
 
-    return host.run(argv, touches=[*ACCOUNT_FILES, *ACCOUNT_TRACES], env=ENVIRONMENT, check=False, on_line=heard)
+    touches = [*ACCOUNT_FILES, *ACCOUNT_TRACES, *_NOTED]
+    return host.run(argv, touches, env=ENVIRONMENT, check=False, on_line=heard)
 
 
 def update_lists(host: Host, lock_timeout: float, source: str = "") -> None:

@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Set
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resources._apt_command import ENVIRONMENT
 from personaplex_provision.agent.resources._apt_transaction import Step
+from personaplex_provision.agent.resources._repack import repack, room_for
 from personaplex_provision.agent.resources._survey import Survey, owned_paths, survey
 
 _STATUS = "/var/lib/dpkg/status"
@@ -111,7 +112,9 @@ class AptImage:
             self.host.run(["cp", "-p", os.path.join(_ARCHIVES, near[0]), folder])
             return True
         argv = ["apt-get", "-q", "download", f"{name}={version}"]
-        return self.host.run(argv, env=ENVIRONMENT, chdir=folder, check=False).rc == 0 and key in self.debs()
+        if self.host.run(argv, env=ENVIRONMENT, chdir=folder, check=False).rc == 0 and key in self.debs():
+            return True
+        return room_for([name], folder) and bool(repack(name, folder)) and key in self.debs()
 
     def _keep_files(self, found: Survey) -> None:
         """The content of small files that belong to no package, and of all of /etc."""

@@ -26,8 +26,9 @@ from personaplex_provision.agent.resources._apt_command import (
     stale_lists,
     update_lists,
 )
-from personaplex_provision.agent.resources._apt_image import AptImage, image_name
+from personaplex_provision.agent.resources._apt_image import AptImage
 from personaplex_provision.agent.resources._apt_rollback import broken, repair, take_back
+from personaplex_provision.agent.resources._apt_spec import SPEC, lost_versions, name_of, parts, pinned
 from personaplex_provision.agent.resources._apt_transaction import Transaction, downgrades, simulate
 from personaplex_provision.agent.resources._debian_version import compare
 
@@ -39,7 +40,6 @@ EXAMPLE = """
     cache_valid_time: 3600
 """
 
-_SPEC = re.compile(r"^([a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?)(?:(>?=)([^=\s]\S*))?$")
 _LATER = "(version known after apply)"
 
 
@@ -49,8 +49,8 @@ class Apt(Resource):
 
     The plan shows the whole transaction, with what comes along and goes. Rollback is exact when packages were only
     installed: they are purged, and what their scripts left behind, users, links and files, goes too. Versions that
-    were replaced or removed come back from .deb files kept before; where one cannot be had, the plan says that the
-    step cannot be taken back.
+    were replaced or removed come back from .deb files kept before, fetched or made from what is installed; where the
+    disk has no room for them, the plan says that the step cannot be taken back.
     """
 
     kind = "apt"
@@ -129,7 +129,7 @@ class Apt(Resource):
                     f'"{spec}": what a pattern matches depends on the package lists of the moment, so no plan could be '
                     "kept: name the packages"
                 )
-            elif not _SPEC.match(spec):
+            elif not SPEC.match(spec):
                 yield f'"{spec}" is not a package: write name, name=version or name>=version'
             elif self.state == "absent" and "=" in spec:
                 yield f'"{spec}": a package is removed by its name alone'
@@ -162,7 +162,7 @@ class Apt(Resource):
             return found
         self._guard(done)
         found.transaction, found.size = [list(one) for one in done.steps], done.size
-        found.lost = _lost(host, done)
+        found.lost = lost_versions(host, done.steps)
         if not done.steps:
             # A name that another installed package provides.
             found.missing = {}
@@ -182,11 +182,11 @@ class Apt(Resource):
         if now.transaction is None:
             later = _LATER if now.lists else f"(known after apply; now: {now.reason.splitlines()[0]})"
             return [
-                Change(name, have or None, None if self.state == "absent" else _pinned(self._asked(), name) or later)
+                Change(name, have or None, None if self.state == "absent" else pinned(self._asked(), name) or later)
                 for name, have in now.missing.items()
             ] or [Change("packages", None, later)]
         found = []
-        for name in dict.fromkeys([*now.missing, *map(_name, self._asked())]):
+        for name in dict.fromkeys([*now.missing, *map(name_of, self._asked())]):
             step = steps.pop(name, None)
             if step:
                 found.append(Change(name, step[1] or None, step[2] or None))
@@ -255,7 +255,7 @@ class Apt(Resource):
         for name in now.missing or {}:
             if now.transaction is not None:
                 continue
-            version = _pinned(self._asked(), name) or _LATER
+            version = pinned(self._asked(), name) or _LATER
             host.declare("package", name, Package(name, version, "installed", "") if self.state != "absent" else False)
 
     def restore(self, before: Apt, host: Host) -> None:
@@ -271,7 +271,7 @@ class Apt(Resource):
     def provides(self) -> List[Address]:
         if self.state == "absent":
             return []
-        return [("package", _name(spec)) for spec in self._asked()]
+        return [("package", name_of(spec)) for spec in self._asked()]
 
     def needs(self) -> List[Address]:
         return [("path", self.deb)] if self.deb and not deb.is_url(self.deb) else []
@@ -305,7 +305,7 @@ class Apt(Resource):
         for spec in self._asked():
             if spec == "*":
                 continue
-            name, sign, version = _parts(spec)
+            name, sign, version = parts(spec)
             one = packages.get(name) or packages.get(name.split(":")[0] if name.endswith(":all") else name)
             there = one is not None and one.status == "installed"
             if self.state == "absent":
@@ -345,8 +345,8 @@ class Apt(Resource):
             return [*found, "autoremove"]
         if self.state == "absent":
             return [*found, "remove", *missing]
-        specs = [one for one in self._asked() if self.state == "latest" or _name(one) in missing]
-        return [*found, "install", *(_name(one) if ">=" in one else one for one in specs)]
+        specs = [one for one in self._asked() if self.state == "latest" or name_of(one) in missing]
+        return [*found, "install", *(name_of(one) if ">=" in one else one for one in specs)]
 
     def _guard(self, done: Transaction) -> None:
         """Refuses a transaction that would install what is forbidden, or an older version unasked."""
@@ -373,39 +373,3 @@ class Apt(Resource):
                 return f"no source has it, as of {fetched}: check the name, or add the repository it is in"
             return "say `update_cache: true`, check the name, or add the repository it is in"
         return ""
-
-
-def _parts(spec: str) -> Tuple[str, str, str]:
-    found = _SPEC.match(spec)
-    return (found.group(1), found.group(2) or "", found.group(3) or "") if found else (spec, "", "")
-
-
-def _name(spec: str) -> str:
-    return _parts(spec)[0]
-
-
-def _pinned(specs: List[str], name: str) -> str:
-    """The version asked for of a package, when it is one and no pattern."""
-    for spec in specs:
-        one, sign, version = _parts(spec)
-        if one == name and sign == "=" and "*" not in version:
-            return version
-    return ""
-
-
-def _lost(host: Host, done: Transaction) -> List[str]:
-    """The packages that change or go and whose present version no source and no cache has."""
-    going = [(name, old) for name, old, new in done.steps if old and old != new]
-    if not going:
-        return []
-    said = host.query(["apt-cache", "madison", *(name for name, _ in going)], timeout=120).stdout
-    rows = [[part.strip() for part in line.split("|")] for line in said.splitlines()]
-    offered = {(row[0], row[1]) for row in rows if len(row) > 2 and not row[2].endswith("Sources")}
-    try:
-        cached = {tuple(one.split("_")[:2]) for one in host.list("/var/cache/apt/archives")}
-    except OSError:
-        cached = set()
-    return [
-        name for name, old in going
-        if (name.split(":")[0], old) not in offered and (name.split(":")[0], old.replace(":", "%3a")) not in cached
-    ]

@@ -11,12 +11,13 @@ from personaplex_provision.agent.resource import Resource, dump
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import UnreachableError
 from personaplex_provision.executors.base import Executor, Stream
-from personaplex_provision.executors.bootstrap import start_agent
+from personaplex_provision.executors.bootstrap import Agent, start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.planning import schema
 from personaplex_provision.planning.coerce import Stock
 from personaplex_provision.runs.conversation import Conversation, Event
 from personaplex_provision.runs.identity import new_run
+from tests.laws.inprocess import LocalAgent
 
 
 class Lent:
@@ -45,10 +46,15 @@ class Driver:
     events: list[Event] = field(default_factory=list)
 
     @contextmanager
-    def talk(self, stock: Stock | None = None) -> Iterator[Conversation]:
-        """A conversation with a fresh agent."""
+    def talk(self, stock: Stock | None = None, mortal: bool = False) -> Iterator[Conversation]:
+        """A conversation with a fresh agent; one that a fault is to kill is `mortal`."""
         hello = {"type": "hello", "facts": False, "root": self.root}
-        agent = start_agent(self.connection, [hello], Lent(self.executor) if self.executor else None)
+        agent: LocalAgent | Agent
+        if self.connection.kind == "local":
+            agent = LocalAgent(mortal)
+            agent.channel.send(hello)
+        else:
+            agent = start_agent(self.connection, [hello], Lent(self.executor) if self.executor else None)
         try:
             conversation = Conversation(self.connection.name, agent.channel, self.events.append)
             stock = stock or Stock()
@@ -76,7 +82,7 @@ class Driver:
         """Applies the task; its end, or None when the agent died at the operation `fault_at`."""
         self.events.clear()
         try:
-            with self.talk(stock) as conversation:
+            with self.talk(stock, mortal=bool(fault_at)) as conversation:
                 begin = {"type": "begin", "run": new_run(), "meta": {"who": "laws"}, "fault_at": fault_at}
                 conversation.ask(begin, "begun")
                 apply = {"type": "apply", "tasks": [task.to_json()], "contents": _contents(stock), "jobs": 1}

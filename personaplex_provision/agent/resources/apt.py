@@ -26,7 +26,7 @@ from personaplex_provision.agent.resources._apt_command import (
     stale_lists,
     update_lists,
 )
-from personaplex_provision.agent.resources._apt_image import AptImage
+from personaplex_provision.agent.resources._apt_image import AptImage, image_name
 from personaplex_provision.agent.resources._apt_rollback import broken, repair, take_back
 from personaplex_provision.agent.resources._apt_spec import SPEC, lost_versions, name_of, parts, pinned
 from personaplex_provision.agent.resources._apt_transaction import Transaction, downgrades, simulate

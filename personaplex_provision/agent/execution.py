@@ -14,7 +14,7 @@ from personaplex_provision.agent.kinds import secret_fields
 from personaplex_provision.agent.planner import Planner
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.session import Disconnected, Message, Session
-from personaplex_provision.agent.step import plain, shown
+from personaplex_provision.agent.step import hint_for, plain, shown
 from personaplex_provision.agent.task import Task
 
 _FIRST_DELAY = 0.1
@@ -64,6 +64,8 @@ class Execution:
         record: Message = {"task": task.address, "name": task.name, "kind": task.kind, "outcome": ended.outcome}
         record["seconds"] = round(time.monotonic() - began, 4)
         record.update(extra)
+        if task.handler and not ended.fine:
+            owed = [*owed, task.handler]  # an item before it may have been told to be done
         if owed:
             record["owed"] = owed
         if ended.ignored:
@@ -118,9 +120,10 @@ class Execution:
             self.session.hosts.append(host)
             outcome = step.apply(resource, host, lambda finding: self._intent(task, finding))
         except (ResourceError, OSError, UnicodeError) as error:
-            if host is not None and host.images():
+            left = host.left if host is not None else []
+            if host is not None and host.images() and not left:
                 self.journal.write("reverted", task=task.address, sync=True)
-            return _failed(error)
+            return _failed(error, left)
         finally:
             if host in self.session.hosts:
                 self.session.hosts.remove(host)
@@ -190,12 +193,13 @@ def _judged(ended: Ended, extra: Message, verdict: Message) -> tuple[Ended, Mess
     return Ended("changed" if verdict["changed"] else "ok", result), extra
 
 
-def _failed(error: Exception) -> tuple[Ended, Message]:
+def _failed(error: Exception, left: List[str]) -> tuple[Ended, Message]:
     if isinstance(error, ResourceError):
         summary, detail, hint, result = error.summary, error.detail, error.hint, error.result
     else:
         summary = plain(error) if isinstance(error, OSError) else str(error)
-        detail, hint, result = "", "", {}
+        detail, hint, result = "", hint_for(error), {}
+    detail = "\n".join([*([detail] if detail else []), *left])
     diagnostic = {"severity": "error", "summary": summary, "detail": detail, "hint": hint}
     return (
         Ended("failed", {"changed": False, "failed": True, "msg": summary, **result}),

@@ -33,7 +33,7 @@ def unfinished(records: List[Record]) -> List[Record]:
     open_: Dict[str, Record] = {}
     for record in records:
         if record["type"] == "intent":
-            open_[record["task"]] = record
+            open_.setdefault(record["task"], record)  # of several attempts the first knows what was there before
         elif record["type"] in ("task_end", "reverted"):
             open_.pop(record.get("task", ""), None)
     return list(open_.values())

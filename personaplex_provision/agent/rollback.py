@@ -43,7 +43,7 @@ def steps(session: Session, runs: List[str]) -> List[Undo]:
         for record in records:
             kind, name = record["type"], record.get("task", "")
             if kind == "intent":
-                open_[name] = record
+                open_.setdefault(name, record)  # of several attempts the first knows what was there before
             elif kind == "reverted":
                 open_.pop(name, None)
             elif kind == "task_end" and name in open_:

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Set
 from personaplex_provision.agent.execution import Ended, Execution
 from personaplex_provision.agent.journal import Journal
 from personaplex_provision.agent.session import Session
+from personaplex_provision.agent.step import hint_for, plain
 from personaplex_provision.agent.task import Task
 
 
@@ -92,6 +93,10 @@ class Runner:
     def _work(self, task: Task) -> None:
         try:
             ended = self._execution.carry_out(task)
+        except OSError as error:  # the journal could not be written; its last whole state is what the next run sees
+            self.session.send({"type": "diagnostic", "severity": "error", "task": task.address,
+                               "summary": plain(error), "hint": hint_for(error)})
+            ended = Ended("failed", {"failed": True, "msg": plain(error)})
         except BaseException as error:  # a bug of ours must end the task, never the run
             import traceback
 
@@ -112,6 +117,8 @@ class Runner:
             watched = [self.ended[one] for one in task.trigger_on if one in self.ended]
             if any(one.outcome == "blocked" for one in watched):
                 return self._blocked(task, "the block was never entered")
+            if watched and watched[0].outcome == "skipped":
+                return Ended("skipped")  # a block inside a rescue that was not needed
             if task.trigger == "failed" and all(one.fine for one in watched):
                 return Ended("skipped")
         if bad and not task.kind and not task.deferred:

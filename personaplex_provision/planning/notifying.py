@@ -32,7 +32,8 @@ def flush(walk: Walk, scope: Scope, exits: list[str]) -> list[str]:
         at = _handler(walk, handlers[number], scope, owners[number], at)
         walk.handlers[number] = at[0]
     walk.handlers = {}
-    return at
+    # What follows waits for what came before too: a handler runs, or does not, whether or not that succeeded.
+    return at if at == exits else [*dict.fromkeys((*exits, *at))]
 
 
 def connect(walk: Walk, scope: Scope, addresses: dict[int, str]) -> None:
@@ -90,7 +91,7 @@ def _handler(walk: Walk, written: Written, scope: Scope, notifiers: list[Task], 
     for one in made.tasks:
         if one.kind:
             one.trigger, one.trigger_on = "notified", [task.address for task in notifiers]
-            one.handler = str(written.name or written.listen[0])
+            one.handler = f"{walk.prefix}{written.name or written.listen[0]}"
             for task in notifiers:
                 if one.address not in task.notify and not task.deferred.startswith("0 or more"):
                     task.notify.append(one.address)

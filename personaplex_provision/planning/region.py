@@ -29,8 +29,7 @@ def compile_block(walk: Walk, node: Block, scope: Scope, entry: Edges) -> list[s
         first = len(walk.made.tasks)
         rescue = Task(f"{title} (rescue)", "", block=scope.block)
         exits = walk.sequence(node.rescue, inner, [*entry, [body.address, "rescues it"]])
-        for one in walk.made.tasks[first:]:
-            one.trigger, one.trigger_on = "failed", [body.address]
+        _entered(walk.made.tasks[first:], "failed", [body.address])
         rescue.requires = [[one, "in the rescue"] for one in exits]
         rescue.trigger_on = [body.address]
         walk.made.tasks.append(rescue)
@@ -39,9 +38,7 @@ def compile_block(walk: Walk, node: Block, scope: Scope, entry: Edges) -> list[s
     if node.always:
         first = len(walk.made.tasks)
         exits = walk.sequence(node.always, inner, [*entry, *ends])
-        for one in walk.made.tasks[first:]:
-            if one.trigger == "success":
-                one.trigger, one.trigger_on = "always", [address for address, _ in ends]
+        _entered(walk.made.tasks[first:], "always", [address for address, _ in ends])
         always = Task(f"{title} (always)", "", trigger="always", trigger_on=[address for address, _ in ends])
         always.requires = [[one, "in always"] for one in exits]
         walk.made.tasks.append(always)
@@ -51,3 +48,16 @@ def compile_block(walk: Walk, node: Block, scope: Scope, entry: Edges) -> list[s
     end.block = scope.block
     walk.made.tasks.append(end)
     return [end.address]
+
+
+def _entered(tasks: list[Task], trigger: str, watched: list[str]) -> None:
+    """Has the tasks of a rescue or always start by `trigger`.
+
+    Those that a block of their own or a notification starts keep that: they come after a task that has the trigger,
+    and must not wait for the success of what was already allowed to fail.
+    """
+    for one in tasks:
+        if one.trigger == "success":
+            one.trigger, one.trigger_on = trigger, watched
+        elif one.trigger != "notified":
+            one.requires = [[before, why] for before, why in one.requires if before not in watched]

@@ -60,6 +60,8 @@ class HostRun:
         self._agent: Agent | None = None
         self._sent_secrets: set[str] = set()
         self._part: Part | None = None
+        self._applied: dict[str, Any] = {}
+        "Results of the plays applied so far; they stand above what the plan thought."
         self.library: dict[str, str] = {}
         self.kinds: set[str] = set()
         "Kinds that the plays written for this host use, as far as that can be read."
@@ -68,7 +70,8 @@ class HostRun:
 
     def connect(self) -> Event:
         """Starts the agent; returns its hello, facts included. Raises UnreachableError."""
-        self._agent = start_agent(self.connection, [{"type": "hello", "facts": self._facts}], kinds=self.kinds)
+        hello = {"type": "hello", "facts": self._facts, "kinds": sorted(self.kinds)}
+        self._agent = start_agent(self.connection, [hello], kinds=self.kinds)
         self._talk = Conversation(self.name, self._agent.channel, self._event)
         self._talk.answers = {"need": self._need, "judge": self._judge, "external": self._external, "blob": self._blob}
         self.hello = self._talk.follow("hello")
@@ -135,12 +138,14 @@ class HostRun:
         self._part = part
         self.context.results.clear()
         self.context.results.update(part.baseline)
+        self.context.results.update(self._applied)
         words = part.play.keywords
         policy = self.options.on_failure or str(words.get("on_failure", "stop"))
         reply = self._talk.ask({
             "type": "apply", **self._load(part), "jobs": self._jobs(), "on_failure": policy,
             "force_handlers": bool(words.get("force_handlers")),
         }, "applied")
+        self._applied = dict(self.context.results)
         if reply["failed"]:
             self.outcome.exit = 4
         if reply["stopped"]:
@@ -229,7 +234,11 @@ class HostRun:
             self._planned(event, address)
         elif kind == "task_end":
             self.outcome.count(event["outcome"])
-            self._register(address, event.get("result"))
+            result = event.get("result")
+            task = self._names.get(address)
+            if result is None and task is not None and task.register and event["outcome"] in ("skipped", "blocked"):
+                result = {"skipped": True, "changed": False, "failed": False, "skip_reason": event.get("reason", "")}
+            self._register(address, result)
         self._tell({**event, "host": self.name})
 
     def _planned(self, event: Event, address: str) -> None:

@@ -1,0 +1,344 @@
+"""What goes wrong between steps: crashes, nested failures, several plays, secrets on the way back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.flows.conftest import Bench
+
+CANARY = "kanarienvogel-4711"
+
+
+def state_files() -> dict[str, bytes]:
+    """Every file the agent keeps on this machine."""
+    return {str(one): one.read_bytes() for one in Path(os.environ["PROVISION_STATE_DIR"]).rglob("*") if one.is_file()}
+
+
+def test_what_one_play_registers_is_there_in_the_next(bench: Bench) -> None:
+    bench.write("site.yml", f"""
+        - hosts: localhost
+          gather_facts: false
+          vars: {{place: {bench.place}}}
+          tasks:
+            - name: says
+              shell: echo word
+              register: said
+            - name: word
+              set_fact: {{again: "{{{{ said.stdout }}}}!"}}
+        - hosts: localhost
+          gather_facts: false
+          vars: {{place: {bench.place}}}
+          tasks:
+            - name: keeps
+              copy: {{dest: "{{{{ place }}}}/{{{{ said.stdout }}}}", content: "{{{{ again }}}}"}}
+    """)
+    assert bench.apply() == 0, bench.events
+    assert bench.files() == {"word": "word!"}
+
+
+def test_blocks_nest_in_rescue_and_always(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - block:
+      - name: breaks
+        command: "false"
+    rescue:
+      - block:
+          - name: breaks too
+            command: "false"
+        rescue:
+          - copy: {dest: "{{ place }}/rescued", content: ""}
+        always:
+          - copy: {dest: "{{ place }}/always", content: ""}
+    always:
+      - block:
+          - name: breaks again
+            command: "false"
+        rescue:
+          - copy: {dest: "{{ place }}/last", content: ""}
+        always:
+          - copy: {dest: "{{ place }}/end", content: ""}
+  - block:
+      - name: breaks without rescue
+        command: "false"
+    always:
+      - block:
+          - name: breaks at last
+            command: "false"
+        rescue:
+          - copy: {dest: "{{ place }}/inner", content: ""}
+        always:
+          - copy: {dest: "{{ place }}/inner end", content: ""}
+""")
+    assert bench.apply() == 4
+    assert sorted(bench.files()) == ["always", "end", "inner", "inner end", "last", "rescued"]
+
+
+def test_a_block_nested_in_a_rescue_that_is_not_needed_does_nothing(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - block:
+      - copy: {dest: "{{ place }}/body", content: ""}
+    rescue:
+      - block:
+          - copy: {dest: "{{ place }}/a", content: ""}
+        rescue:
+          - copy: {dest: "{{ place }}/b", content: ""}
+        always:
+          - copy: {dest: "{{ place }}/c", content: ""}
+""")
+    assert bench.apply() == 0
+    assert sorted(bench.files()) == ["body"]
+
+
+def test_a_flush_does_not_hide_a_failure_before_it(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - block:
+      - name: config
+        copy: {dest: "{{ place }}/config", content: ""}
+        notify: told
+      - name: breaks
+        command: "false"
+      - meta: flush_handlers
+      - name: not reached
+        copy: {dest: "{{ place }}/wrong", content: ""}
+    rescue:
+      - meta: flush_handlers
+      - name: rescued
+        copy: {dest: "{{ place }}/rescued", content: ""}
+handlers:
+  - name: told
+    copy: {dest: "{{ place }}/told", content: ""}
+""")
+    assert bench.apply() == 0
+    assert sorted(bench.files()) == ["config", "rescued", "told"]
+
+
+def test_facts_grow_in_a_loop_and_stay_where_a_condition_turns_out_false(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - set_fact: {grown: "{{ grown | default([]) + [item] }}"}
+    loop: [a, b]
+  - shell: echo no
+    register: said
+  - set_fact: {kept: before}
+  - set_fact: {kept: after}
+    when: said.stdout == "yes"
+  - command: echo never
+    register: skipped
+    when: said.stdout == "yes"
+  - command: echo {{ item }}
+    register: some
+    when: said.stdout == item
+    loop: ["no", "yes"]
+  - copy:
+      dest: "{{ place }}/all"
+      content: "{{ grown | join }} {{ kept }} {{ skipped is skipped }} {{ some.results | rejectattr('skipped', 'defined') | list | length }}"
+""")
+    assert bench.apply() == 0, bench.events
+    assert bench.files() == {"all": "ab before True 1"}
+
+
+def test_a_torn_journal_is_recovered_and_can_be_taken_back(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - copy: {dest: "{{ place }}/one", content: "1"}
+  - copy: {dest: "{{ place }}/two", content: "2"}
+""")
+    assert bench.apply() == 0
+    run = bench.events[-1]["run"]
+    journal = Path(os.environ["PROVISION_STATE_DIR"], "runs", run, "journal.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if b'"task_end"' in line)
+    journal.write_bytes(b"".join(lines[:last]) + lines[last][:40])
+    bench.tasks("""
+tasks:
+  - copy: {dest: "{{ place }}/three", content: "3"}
+""")
+    assert bench.apply() == 0
+    assert bench.files() == {"one": "1", "two": "2", "three": "3"}
+    assert bench.run("rollback", run, "-y") == 0, bench.events
+    assert bench.files() == {}
+
+
+def test_secrets_stand_nowhere_after_a_rollback(bench: Bench) -> None:
+    (bench.place / "there.ini").write_text("[a]\nkey = old\n")
+    bench.tasks(f"""
+tasks:
+  - name: line
+    lineinfile: {{path: "{{{{ place }}}}/list", line: "x={{{{ token }}}}", create: true}}
+  - name: block
+    blockinfile: {{path: "{{{{ place }}}}/block", block: "x={{{{ token }}}}", create: true}}
+  - name: ini
+    ini_file: {{path: "{{{{ place }}}}/there.ini", section: a, option: key, value: "{{{{ token }}}}"}}
+  - name: environment
+    command: printenv TOKEN
+    environment: {{TOKEN: "{{{{ token }}}}"}}
+    undo: {{command: "true"}}
+vars_prompt:
+  - name: token
+    default: {CANARY}
+""")
+    assert bench.apply() == 0, bench.events
+    told = [str(bench.events)]
+    assert bench.run("rollback", "--plan") == 0, bench.events
+    told.append(str(bench.events))
+    assert bench.run("rollback", "-y") == 0, bench.events
+    told.append(str(bench.events))
+    assert bench.files() == {"there.ini": "[a]\nkey = old\n"}
+    assert bench.run("rollback", "-y") == 0, bench.events
+    told.append(str(bench.events))
+    assert bench.files()["there.ini"] == f"[a]\nkey = {CANARY}\n"
+    assert [number for number, one in enumerate(told) if CANARY in one] == []
+    assert [name for name, data in state_files().items() if CANARY.encode() in data and "/blobs/" not in name] == []
+
+
+def test_a_delegated_task_may_be_judged_and_a_handler(bench: Bench) -> None:
+    bench.write("hosts.ini", "box ansible_connection=local\n")
+    bench.write("site.yml", f"""
+        - hosts: box
+          gather_facts: false
+          vars: {{place: {bench.place}}}
+          tasks:
+            - name: there
+              copy: {{dest: "{{{{ place }}}}/there", content: ""}}
+              delegate_to: localhost
+              notify: told
+            - name: judged
+              shell: echo 3
+              register: said
+              delegate_to: localhost
+              failed_when: said.stdout != "3"
+              changed_when: said.stdout == "4"
+          handlers:
+            - name: told
+              copy: {{dest: "{{{{ place }}}}/told", content: ""}}
+              delegate_to: localhost
+    """)
+    assert bench.apply("-i", str(bench.folder / "hosts.ini")) == 0, bench.events
+    assert sorted(bench.files()) == ["there", "told"]
+    assert bench.outcomes() == {"there": "changed", "judged": "ok", "told": "changed"}
+
+
+def test_two_plays_may_have_handlers_of_one_name(bench: Bench) -> None:
+    def site(last: str) -> None:
+        bench.write("site.yml", "".join(f"""
+- hosts: localhost
+  gather_facts: false
+  vars: {{place: {bench.place}}}
+  tasks:
+    - name: config {name}
+      copy: {{dest: "{{{{ place }}}}/config{name}", content: ""}}
+      notify: restart
+    - name: breaks {name}
+      command: test -e {{{{ place }}}}/fixed{name}
+      changed_when: false
+  handlers:
+    - name: restart
+      copy: {{dest: "{{{{ place }}}}/restarted{name}", content: ""}}
+""" for name in (1, 2)))
+    site("")
+    (bench.place / "fixed1").write_text("")
+    assert bench.apply() == 4
+    assert "restarted1" in bench.files() and "restarted2" not in bench.files()
+    (bench.place / "fixed2").write_text("")
+    assert bench.apply() == 0
+    assert "restarted2" in bench.files()
+
+
+def test_targets_keep_the_order_of_the_list(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - name: slow
+    shell: sleep 0.5; echo 1 >> {{ place }}/log
+  - name: between
+    command: echo
+  - name: fast
+    shell: echo 2 >> {{ place }}/log
+""")
+    assert bench.apply("--target", "slow", "--target", "fast") == 0
+    assert bench.files() == {"log": "1\n2\n"}
+
+
+def test_a_step_tried_several_times_is_taken_back_whole(bench: Bench) -> None:
+    bench.write("library/counting.py", '''
+        """The `counting` kind."""
+
+        from __future__ import annotations
+
+        from dataclasses import dataclass
+
+        from personaplex_provision.agent.resource import Resource, observed
+
+
+        @dataclass
+        class Counting(Resource):
+            """A file that grows."""
+
+            kind = "counting"
+            readable = False
+
+            path: str
+            "The file."
+            wanted: str = "y"
+            "Never found."
+            text: str = observed("")
+            "What is there."
+
+            def observe(self, host):
+                return Counting(self.path, "", host.read_text(self.path) if host.stat(self.path).exists else "")
+
+            def converge(self, now, host):
+                host.write(self.path, (now.text + "x").encode())
+
+            def result(self, now, after, host):
+                return {"text": after.text}
+    ''')
+    bench.tasks("""
+tasks:
+  - name: counts
+    counting: {path: "{{ place }}/count"}
+    register: count
+    until: count.text == "xxx"
+    delay: 0
+""")
+    assert bench.apply() == 0
+    assert bench.files() == {"count": "xxx"}
+    assert bench.run("rollback", "-y") == 0
+    assert bench.files() == {}
+
+
+def test_a_handler_whose_second_item_fails_is_still_owed(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - name: config
+    copy: {dest: "{{ place }}/config", content: "x"}
+    notify: restart
+handlers:
+  - name: restart
+    shell: test {{ item }} = a || test -e {{ place }}/fixed; echo {{ item }} >> {{ place }}/log
+    loop: [a, b]
+""".replace("; echo", " && echo"))
+    assert bench.apply() == 4
+    (bench.place / "fixed").write_text("")
+    assert bench.apply() == 0
+    assert bench.files()["log"].splitlines()[-1] == "b"
+
+
+def test_rescue_may_ask_whether_a_task_was_reached(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - block:
+      - name: breaks
+        command: "false"
+      - name: asks
+        shell: echo 1
+        register: asked
+    rescue:
+      - name: rescued
+        copy: {dest: "{{ place }}/rescued", content: "{{ asked.stdout | default('none') }}"}
+""")
+    assert bench.apply() == 0, bench.events
+    assert bench.files() == {"rescued": "none"}

@@ -120,7 +120,9 @@ def _meets(have: str, operator: str, wanted: str) -> bool:
         if not other.unfinished and version.unfinished and version.base == other.base and version.post == other.post:
             return False
         return bool(version.key < other.key)
-    if other.post is None and version.post is not None and version.base == other.base and version.pre == other.pre:
+    later = version.post is not None and version.base == other.base and version.pre == other.pre
+    # A post-release of the bound itself does not count as higher; a development version has none of its own.
+    if later and other.post is None and other.dev is None:
         return False
     return bool(version.key > other.key) and not (version.local and version.public.key == other.key)
 

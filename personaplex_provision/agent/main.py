@@ -6,6 +6,7 @@ connection ends, a run finishes its running steps, closes its journal and the pr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -82,7 +83,8 @@ class Agent:
         if self._worker is not None:
             self._worker.join()
         if self.run is not None:
-            self.run.close("interrupted")
+            with contextlib.suppress(OSError):  # then the next run closes it
+                self.run.close("interrupted")
 
     def _work(self, message: Message) -> None:
         if self._worker is not None:
@@ -98,6 +100,11 @@ class Agent:
         except ResourceError as error:
             self.session.send({"type": "failed", "of": message["type"], "summary": error.summary,
                                "detail": error.detail, "hint": error.hint})
+        except OSError as error:  # a full disk, a state directory that is not ours: the host's, not a bug
+            from personaplex_provision.agent.step import hint_for, plain
+
+            self.session.send({"type": "failed", "of": message["type"], "summary": plain(error),
+                               "hint": hint_for(error)})
         except Exception as error:
             import traceback
 
@@ -136,6 +143,18 @@ class Agent:
         reply["unfinished"] = [one.get("name") for one in recovery.unfinished(records)]
         reply["owed"] = recovery.owed(records)
         self.session.send(reply)
+        self._warm(message.get("kinds", []))
+
+    def _warm(self, names: List[str]) -> None:
+        """Imports what a plan will need, while the controller is still making it."""
+        import importlib
+
+        from personaplex_provision.agent import planner  # noqa: F401
+        from personaplex_provision.agent.kinds import PACKAGE
+
+        for name in names:
+            with contextlib.suppress(ImportError):  # kinds of the user's own, and what only the controller knows
+                importlib.import_module(f"{PACKAGE}.{name}")
 
     def _take(self, message: Message) -> List[Task]:
         self.session.library.update(message.get("library", {}))

@@ -74,7 +74,10 @@ class Fleet:
             return 0
         for name in names:
             self.hosts[name] = self._host(name)
+        warming = threading.Thread(target=self._warm, daemon=True)
+        warming.start()
         self._each(list(self.hosts.values()), self._connect)
+        warming.join()
         for number, play in enumerate(self.playbook.plays):
             scope = self._scope(play)
             self._each(self._alive(self.selected[number]), partial(self._plan, number=number, play=play, scope=scope))
@@ -99,6 +102,16 @@ class Fleet:
         nodes = (node for play in plays for node in (*nodes_of(play), *handlers_of(play)))
         host.kinds = {node.kind for node in nodes if isinstance(node, Written)}
         return host
+
+    def _warm(self) -> None:
+        """Builds what compiling will need, while the hosts are waited for. What is wrong is found when it is used."""
+        from personaplex_provision.language.engine import engine
+        from personaplex_provision.planning.kinds import kind_names, load_kind
+        from personaplex_provision.planning.validator import validator
+
+        engine()
+        for kind in set().union(*(host.kinds for host in self.hosts.values())) & kind_names():
+            validator(load_kind(kind), static=False)
 
     def _connect(self, host: HostRun) -> None:
         where = host.connection.host or host.name
@@ -152,15 +165,19 @@ class Fleet:
         host.begin(self.run, {"who": who(), "purpose": "apply", "playbook": playbook})
 
     def _play(self, number: int, play: Play, hosts: list[HostRun]) -> None:
+        last: list[HostRun] = []
         for batch in batches.split([host.name for host in hosts], play):
             mine = [host for host in self._ready(hosts) if host.name in batch]
-            if batches.exceeded(play, [host.outcome.exit for host in hosts]):
-                self.tell({"type": "diagnostic", "severity": "error",
-                           "summary": "too many hosts failed: the remaining batches are not touched"})
-                for host in mine:
+            exits = [host.outcome.exit for host in hosts]
+            if mine and batches.exceeded(play, exits, [host.outcome.exit for host in last]):
+                rest = list(self._ready(hosts))
+                self.tell({"type": "diagnostic", "severity": "error", "summary": "too many hosts failed: "
+                           f"{', '.join(host.name for host in rest)} of the remaining batches not touched"})
+                for host in rest:
                     host.outcome.exit = 4
                 return
             self._each(mine, partial(self._apply, number=number, play=play, batch=mine))
+            last = mine
 
     def _apply(self, host: HostRun, number: int, play: Play, batch: list[HostRun]) -> None:
         if not host.apply(self._parts[number, host.name]) and play.keywords.get("any_errors_fatal"):
@@ -215,6 +232,7 @@ class Fleet:
 
     def _guarded(self, host: HostRun, work: Callable[[HostRun], Any]) -> None:
         """A host's failure is its own; what is wrong with the files concerns everyone."""
+        gone = host.outcome.unreachable
         try:
             work(host)
         except (InvalidError, MissingFileError, UsageError) as error:
@@ -222,8 +240,9 @@ class Fleet:
         except ProvisionError as error:
             host.outcome.exit = error.exit_code
             host.outcome.unreachable = isinstance(error, UnreachableError)
-            for one in error.diagnostics:
-                self.tell({"type": "diagnostic", "host": host.name, **one.as_json()})
+            if not (host.outcome.unreachable and gone):  # that the connection ended is news once
+                for one in error.diagnostics:
+                    self.tell({"type": "diagnostic", "host": host.name, **one.as_json()})
 
     def _raise_invalid(self) -> None:
         found = {one for error in self.errors for one in error.diagnostics}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -341,7 +342,8 @@ class HostRun:
 
 def locked(host: str, holder: Event) -> Diagnostic:
     """The diagnostic for a host that another run holds."""
-    since = holder.get("since")
+    began = holder.get("since")
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began)) if isinstance(began, (int, float)) else ""
     who = f"{holder.get('who', 'someone')}, run {holder.get('run', '?')}, process {holder.get('pid', '?')}"
     return Diagnostic(
         f"{host}: another run holds this host", f"held by {who}" + (f" since {since}" if since else ""),

@@ -30,13 +30,23 @@ def unfinished(records: List[Record]) -> List[Record]:
     """The intents of a run that neither ended nor were reverted; empty for a run that was closed."""
     if not records or records[-1]["type"] == "run_end":
         return []
-    open_: Dict[str, Record] = {}
+    open_: Dict[str, List[Record]] = {}
     for record in records:
         if record["type"] == "intent":
-            open_.setdefault(record["task"], record)  # of several attempts the first knows what was there before
-        elif record["type"] in ("task_end", "reverted"):
+            open_.setdefault(record["task"], []).append(record)
+        elif record["type"] == "task_end":
             open_.pop(record.get("task", ""), None)
-    return list(open_.values())
+        elif record["type"] == "reverted":
+            settle(open_, record.get("task", ""))
+    return [attempts[0] for attempts in open_.values()]
+
+
+def settle(open_: Dict[str, List[Record]], task: str) -> None:
+    """The last attempt of a task was put back; of those that are left the first knows what was there before."""
+    attempts = open_.get(task, [])
+    del attempts[-1:]
+    if not attempts:
+        open_.pop(task, None)
 
 
 def owed(records: List[Record]) -> List[str]:
@@ -74,14 +84,20 @@ def _one(session: Session, journal: Journal, intent: Record, records: List[Recor
     taken = images_of(records, intent)
     resource, before = _rebuilt(session, task, intent)
     if resource is not None:
-        host = session.host(task)
+        try:
+            host = session.host(task)
+        except ResourceError:  # its user is gone: the images are put back all the same
+            resource, before = None, None
+    if resource is not None:
+        done = False
         with host.identity.acting():
-            if before is not None:
-                resource.recover(before, host)
             try:
-                done = resource.readable and not resource.diff(resource.observe(host))
+                if before is not None:
+                    resource.recover(before, host)
+                # Without its secret the resource is what was there before, which says nothing of being complete.
+                done = resource is not before and resource.readable and not resource.diff(resource.observe(host))
             except (ResourceError, OSError, Unpredictable):
-                done = False
+                pass  # a run must be able to begin whatever an earlier one left
         if done:
             marks = {one["path"]: [images.mark(one["path"], bool(one["whole"])), bool(one["whole"])] for one in taken}
             journal.write("task_end", sync=True, task=task.address, name=task.name, kind=task.kind, outcome="changed",
@@ -109,7 +125,7 @@ def images_of(records: List[Record], intent: Record) -> List[Dict[str, Any]]:
             continue
         if record["type"] == "image" and "image" in record:
             found.append(record["image"])
-        elif record["type"] in ("task_end", "reverted"):
+        elif record["type"] == "task_end":
             break
     return found
 

@@ -10,7 +10,7 @@ from personaplex_provision.agent import image as images
 from personaplex_provision.agent import journal as journals
 from personaplex_provision.agent import kinds, step
 from personaplex_provision.agent.journal import Journal, Record
-from personaplex_provision.agent.recovery import images_of
+from personaplex_provision.agent.recovery import images_of, settle
 from personaplex_provision.agent.resource import Resource, ResourceError
 from personaplex_provision.agent.session import Message, Session
 from personaplex_provision.agent.task import Task
@@ -39,15 +39,15 @@ def steps(session: Session, runs: List[str]) -> List[Undo]:
     found: List[Undo] = []
     for run in sorted(runs):
         records = journals.read(session.store, run)
-        open_: Dict[str, Record] = {}
+        open_: Dict[str, List[Record]] = {}
         for record in records:
             kind, name = record["type"], record.get("task", "")
             if kind == "intent":
-                open_.setdefault(name, record)  # of several attempts the first knows what was there before
+                open_.setdefault(name, []).append(record)
             elif kind == "reverted":
-                open_.pop(name, None)
+                settle(open_, name)
             elif kind == "task_end" and name in open_:
-                found.append(_undo(run, open_.pop(name), record, records))
+                found.append(_undo(run, open_.pop(name)[0], record, records))
     return found[::-1]
 
 
@@ -93,8 +93,9 @@ def describe(session: Session, undo: Undo) -> Message:
     if resource is not None and not undo.images:
         try:
             now_ = resource.observe(session.host(undo.task))
-            diff += [{"field": one.field, "before": step.shown(one.before), "after": step.shown(one.after)}
-                     for one in resource.diff(now_)]
+            secret = kinds.secret_fields(undo.task.params)
+            diff += [{"field": one.field, "before": _told(one.before, one.field, secret),
+                      "after": _told(one.after, one.field, secret)} for one in resource.diff(now_)]
         except (ResourceError, OSError):
             pass
     action = "undo" if undo.possible else "none"
@@ -105,6 +106,10 @@ def describe(session: Session, undo: Undo) -> Message:
     if not undo.possible:
         found["reason"] = "it cannot be taken back and has no `undo:`"
     return found
+
+
+def _told(value: Any, field: str, secret: Dict[str, str]) -> Any:
+    return f"(secret {secret[field]})" if field in secret and value is not None else step.shown(value)
 
 
 def _preview(session: Session, image: images.Image) -> str:
@@ -140,7 +145,12 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
     def record(image: images.Image) -> None:
         journal.write("image", sync=True, task=task.address, **({"image": image} if image else {}))
 
-    host = session.host(task, record)
+    try:
+        host = session.host(task, record)
+    except ResourceError as error:  # its user is gone
+        journal.write("rollback_task", sync=True, outcome="failed", seconds=0,
+                      diagnostic={"severity": "error", "summary": error.summary, "hint": error.hint}, **event)
+        return False
     before = _before(session, undo)
     now = None
     if before is not None and before.readable:
@@ -150,7 +160,7 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
         except (ResourceError, OSError):
             now = None
     journal.write("intent", task=task.address, name=task.name, kind=task.kind, params=task.params, user=task.user,
-                  before=step.before_of(now), undo=task.undo, environment=task.environment, redo=not undo.redo,
+                  before=_kept(now, task), undo=task.undo, environment=task.environment, redo=not undo.redo,
                   reversible=undo.intent.get("reversible", "exact"))
     left: List[str] = []
     try:
@@ -181,6 +191,15 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
     return True
 
 
+def _kept(now: Resource | None, task: Task) -> Dict[str, Any]:
+    """What was found, for the journal; what a field holds that was given a secret is in the images, where it has to be.
+
+    A rollback does not know the secrets, so that nothing would take them out.
+    """
+    secret = kinds.secret_fields(task.params)
+    return {} if secret else step.before_of(now)
+
+
 def _wanted(session: Session, task: Task, before: Resource) -> Resource:
     """The resource as it was asked for; what was there before where a secret it needs is not here."""
     try:
@@ -194,6 +213,8 @@ def _redo(session: Session, task: Task, host: Any) -> None:
     try:
         resource = session.resource(task)
     except ResourceError:
+        return
+    if any(isinstance(one, dict) for one in task.environment.values()):
         return
     with host.identity.acting():
         found = resource.observe(host)

@@ -137,6 +137,7 @@ class Session:
         environment = {
             name: self.secrets[value["$secret"]] if isinstance(value, dict) else str(value)
             for name, value in task.environment.items()
+            if not isinstance(value, dict) or value["$secret"] in self.secrets  # a rollback has none
         }
         return Host(
             self.machine, self.store, self._identity(task.user), environment, self.contents, record, event,

@@ -196,18 +196,9 @@ class Walk:
 
     def bind(self, written: Written, maker: Maker, made: Made) -> None:
         """Makes what the task registers or sets visible to those after it."""
-        if written.kind == "set_fact" and isinstance(written.params, Mapping):
-            if any(one.skipped for one in made.tasks):
-                return
-            last = made.tasks[-1]
-            address = made.loops.get(maker.address, [last.address])[-1] if made.loops else last.address
-            values = {
-                str(name): self.context.results.get(
-                    f"{address}={name}", Unknown(f"{address}={name}", f"set by {last.name}"),
-                )
-                for name in written.params if name != "cacheable"
-            }
-            self.known = (*self.known, Layer(Level.SET_FACT, values, f"set_fact at {written.position}"))
+        if written.kind == "set_fact":
+            last = next((one for one in reversed(made.tasks) if one.kind), None)
+            self.known = (*self.known, *(maker.facts(last) if last is not None else ()))
         name = str(written.keywords.get("register", ""))
         if name:
             why = f"registered by {made.tasks[-1].name or maker.address}"

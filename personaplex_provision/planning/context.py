@@ -39,6 +39,8 @@ class HostContext:
     "User the connection was made as, when the agent became another."
     root: bool = False
     "Whether the agent runs as root."
+    local: bool = False
+    "Whether the host is the controller's own machine, so that a task delegated to localhost is at home here."
     become: bool = False
     "Whether `become` is the default (`-b`, `ansible_become`)."
     tags: frozenset[str] = frozenset({"all"})

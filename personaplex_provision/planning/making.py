@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from personaplex_provision.agent.resource import Resource, dump, to_wire
 from personaplex_provision.agent.task import Task
 from personaplex_provision.agent.values import Secret
-from personaplex_provision.errors import Diagnostic, InvalidError
+from personaplex_provision.errors import Diagnostic, InvalidError, ProvisionError
 from personaplex_provision.language import lookups
 from personaplex_provision.language.source import Mapping, Text
 from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Written
-from personaplex_provision.language.values import Pending
+from personaplex_provision.language.values import Pending, Unknown
 from personaplex_provision.language.variables import Layer, Level, Variables
 from personaplex_provision.planning import contents, controlled, schema
 from personaplex_provision.planning.context import HostContext
@@ -87,14 +87,17 @@ class Maker:
         join = Task(self.address, self.title(templar, quiet=True), tags=self.tags(), position=self.position())
         made = Made()
         before: list[list[str]] = []
+        own = self
         for number, item in enumerate(items):
             extra = {name: item, "ansible_loop_var": name, **({str(index): number} if index else {})}
             if control.get("extended"):
                 extra["ansible_loop"] = _extended(items, number)
-            inner = templar.with_variables(extra)
+            inner = (templar if own is self else own.templar()).with_variables(extra)
             label = inner.render(control["label"]) if "label" in control else item
             address = self._item_address(label, made)
-            one = self._item(inner, address, extra, f"{_label(label)}")
+            one = own._item(inner, address, extra, f"{_label(label)}")
+            if self.written.kind == "set_fact":
+                own = replace(own, known=(*own.known, *self.facts(one.tasks[-1])))
             for task in one.tasks:
                 task.requires = [*before]
             before = [[task.address, "listed"] for task in one.tasks]
@@ -142,6 +145,7 @@ class Maker:
         refused = self._unmet(templar, extra)
         if refused:
             task.skipped = refused
+            self._keep(templar, address)
             return Made([task])
         self._privileges(task, templar)
         task.environment = self._environment(templar)
@@ -193,7 +197,9 @@ class Maker:
         del extra
 
         def compile_() -> Made:
-            inner = Task(**{**task.to_json(), "external": False, "user": ""})
+            # There it stands alone: what starts it, and what it starts, is decided here.
+            alone = {"requires": [], "trigger": "success", "trigger_on": [], "block": "", "notify": [], "handler": ""}
+            inner = Task(**{**task.to_json(), **alone, "external": False, "user": ""})
             return self._resource(inner, templar)
 
         made = Made([task])
@@ -201,6 +207,38 @@ class Maker:
         if task.judged:
             made.judges[task.address] = Judge(self.written.keywords, templar, task.register)
         return made
+
+    # what set_fact sets
+
+    def facts(self, task: Task) -> list[Layer]:
+        """What those after a set_fact's task see of it; names that a skipped one never set are left out."""
+        from jinja2 import Undefined
+
+        found: dict[str, Any] = {}
+        for name in self._names():
+            key = f"{task.address}={name}"
+            if key in self.context.results or not task.skipped:
+                found[name] = self.context.results.get(key, Unknown(key, f"set by {task.name}"))
+        found = {name: value for name, value in found.items() if not isinstance(value, Undefined)}
+        return [Layer(Level.SET_FACT, found, f"set_fact at {self.written.position}")] if found else []
+
+    def _keep(self, templar: Templar, address: str) -> None:
+        """A set_fact that is skipped leaves its names as they were; only the run may tell that it is skipped."""
+        from jinja2 import Undefined
+
+        for name in self._names():
+            try:
+                self.context.results[f"{address}={name}"] = templar.expression(name)
+            except Pending:
+                continue
+            except ProvisionError:
+                self.context.results[f"{address}={name}"] = Undefined(name=name)
+
+    def _names(self) -> list[str]:
+        params = self.written.params
+        if self.written.kind != "set_fact" or not isinstance(params, Mapping):
+            return []
+        return [str(name) for name in params if name != "cacheable"]
 
     # parts of a task
 
@@ -308,7 +346,7 @@ class Maker:
         if name == self.context.host:
             return False
         if name in ("localhost", "127.0.0.1", "::1"):
-            return True
+            return not self.context.local
         raise InvalidError(Diagnostic(
             f'"{task.name}" is delegated to {name}, and only localhost can be delegated to',
             position=words.at("delegate_to") if "delegate_to" in words else self.written.position,

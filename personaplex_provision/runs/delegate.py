@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from personaplex_provision.agent.task import Task
-from personaplex_provision.errors import ProvisionError
+from personaplex_provision.errors import LockedError, ProvisionError
 from personaplex_provision.executors.bootstrap import start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.planning.coerce import Stock
 from personaplex_provision.planning.making import Made
 from personaplex_provision.runs.conversation import Conversation, Event
+from personaplex_provision.runs.hostrun import locked
 from personaplex_provision.runs.identity import new_run, who
+
+
+_ONE = threading.Lock()
+"This machine takes one run at a time, and several hosts may delegate to it together."
+_PATIENCE = 60.0
+"Seconds to wait for a run of someone else's on this machine."
 
 
 def carry_out(made: Made, stock: Stock, planning: bool) -> Event:
@@ -24,6 +32,8 @@ def carry_out(made: Made, stock: Stock, planning: bool) -> Event:
     try:
         talk = Conversation("localhost", agent.channel, seen.append)
         talk.answers["blob"] = lambda message: _blob(agent.channel, stock, message)
+        talk.answers["judge"] = lambda message: made.judges[message["task"]].verdict(
+            message["result"], int(message["attempt"]))
         talk.follow("hello")
         if stock.secrets:
             agent.channel.send_secrets(dict(stock.secrets))
@@ -31,10 +41,14 @@ def carry_out(made: Made, stock: Stock, planning: bool) -> Event:
         talk.ask({"type": "plan", "tasks": tasks}, "planned")
         if planning:
             return _planned(seen)
-        talk.ask({"type": "begin", "run": new_run(), "meta": {"who": who(), "purpose": "delegated"}}, "begun", "locked")
-        seen.clear()
-        talk.ask({"type": "apply", "tasks": tasks, "jobs": 1}, "applied")
-        talk.ask({"type": "end", "outcome": "ok"}, "ended")
+        with _ONE:
+            reply = talk.ask({"type": "begin", "run": new_run(), "lock_timeout": _PATIENCE,
+                              "meta": {"who": who(), "purpose": "delegated"}}, "begun", "locked")
+            if reply["type"] == "locked":
+                return _failed(LockedError(locked("localhost", reply["holder"])))
+            seen.clear()
+            reply = talk.ask({"type": "apply", "tasks": tasks, "jobs": 1}, "applied")
+            talk.ask({"type": "end", "outcome": "failed" if reply["failed"] else "ok"}, "ended")
         return _applied(seen, made.tasks)
     except ProvisionError as error:
         return _failed(error)

@@ -111,6 +111,7 @@ class Project:
         root = facts.get("ansible_effective_user_id", os.geteuid() if connection.kind == "local" else -1) == 0
         return HostContext(
             host, base, magic, batch, login=str(facts.get("ansible_login_user", "")) if root else "", root=root,
+            local=connection.kind == "local",
             become=connection.become and _default_become(play, self, host), tags=self.options.tags,
             skip_tags=self.options.skip_tags, vault=self.keys,
             reading=Reading(kind_names(), self.options.roles_path, self.static_vars(), self.open_text),

@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from personaplex_provision.agent.task import Task
+from personaplex_provision.language.source import Mapping
+from personaplex_provision.language.templates import Templar
+from personaplex_provision.planning.coerce import Stock
+from personaplex_provision.planning.making import Made
+from personaplex_provision.planning.verdict import Judge
+from personaplex_provision.runs.delegate import carry_out
 from tests.flows.conftest import Bench
 
 CANARY = "kanarienvogel-4711"
@@ -135,7 +142,8 @@ tasks:
     loop: ["no", "yes"]
   - copy:
       dest: "{{ place }}/all"
-      content: "{{ grown | join }} {{ kept }} {{ skipped is skipped }} {{ some.results | rejectattr('skipped', 'defined') | list | length }}"
+      content: "{{ grown | join }} {{ kept }} {{ skipped is skipped }} {{ ran | length }}"
+    vars: {ran: "{{ some.results | rejectattr('skipped', 'defined') | list }}"}
 """)
     assert bench.apply() == 0, bench.events
     assert bench.files() == {"all": "ab before True 1"}
@@ -195,36 +203,31 @@ vars_prompt:
     assert [name for name, data in state_files().items() if CANARY.encode() in data and "/blobs/" not in name] == []
 
 
-def test_a_delegated_task_may_be_judged_and_a_handler(bench: Bench) -> None:
+def test_a_task_delegated_to_the_machine_it_is_on_stays_in_its_run(bench: Bench) -> None:
     bench.write("hosts.ini", "box ansible_connection=local\n")
     bench.write("site.yml", f"""
         - hosts: box
           gather_facts: false
-          vars: {{place: {bench.place}}}
           tasks:
             - name: there
-              copy: {{dest: "{{{{ place }}}}/there", content: ""}}
-              delegate_to: localhost
-              notify: told
-            - name: judged
-              shell: echo 3
-              register: said
-              delegate_to: localhost
-              failed_when: said.stdout != "3"
-              changed_when: said.stdout == "4"
-          handlers:
-            - name: told
-              copy: {{dest: "{{{{ place }}}}/told", content: ""}}
+              copy: {{dest: {bench.place}/there, content: ""}}
               delegate_to: localhost
     """)
     assert bench.apply("-i", str(bench.folder / "hosts.ini")) == 0, bench.events
-    assert sorted(bench.files()) == ["there", "told"]
-    assert bench.outcomes() == {"there": "changed", "judged": "ok", "told": "changed"}
+    assert sorted(bench.files()) == ["there"]
+    assert bench.run("rollback", "-y") == 0
+    assert bench.files() == {}
+
+
+def test_a_delegated_task_is_judged_here() -> None:
+    judge = Judge(Mapping({"changed_when": "said.stdout == '4'"}), Templar({}), "said")
+    task = Task("says", kind="command", params={"cmd": "echo 3"}, register="said", judged=True)
+    answer = carry_out(Made([task], judges={"says": judge}), Stock(), False)
+    assert (answer["outcome"], answer["result"]["stdout"]) == ("ok", "3")
 
 
 def test_two_plays_may_have_handlers_of_one_name(bench: Bench) -> None:
-    def site(last: str) -> None:
-        bench.write("site.yml", "".join(f"""
+    bench.write("site.yml", "".join(f"""
 - hosts: localhost
   gather_facts: false
   vars: {{place: {bench.place}}}
@@ -239,7 +242,6 @@ def test_two_plays_may_have_handlers_of_one_name(bench: Bench) -> None:
     - name: restart
       copy: {{dest: "{{{{ place }}}}/restarted{name}", content: ""}}
 """ for name in (1, 2)))
-    site("")
     (bench.place / "fixed1").write_text("")
     assert bench.apply() == 4
     assert "restarted1" in bench.files() and "restarted2" not in bench.files()

@@ -1,4 +1,4 @@
-"""The least that anything over SSH costs: connect with paramiko and run `python3 -c pass`. Address and key are words."""
+"""The least that anything over SSH costs: connect with paramiko and run `python3 -c pass`."""
 
 from __future__ import annotations
 

@@ -24,7 +24,11 @@ class Bench:
         program = shutil.which("provision", path=str(Path(sys.executable).parent)) or "provision"
         playbook = str(workload.write(folder / "playbook"))
         inventory = str(lab.inventory([host]))
-        self.environment = {"XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache")}
+        # Where byte code must not be written, every run would compile our own modules anew, and only ours.
+        self.environment = {
+            "XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache"),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
         self.plan = [program, "plan", "--detailed-exitcode", "-i", inventory, playbook]
         "Exits with 2, and so fails to be measured, when anything is not in state."
         self.bare = [sys.executable, bare.__file__, host.address, str(lab.access.identity), str(lab.access.known_hosts)]

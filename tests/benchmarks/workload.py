@@ -12,7 +12,7 @@ PACKAGES = (
     "adduser", "apt", "bash", "ca-certificates", "coreutils", "dbus", "openssh-server", "procps", "python3", "sudo",
 )  # fmt: skip
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
-TEMPLATE = "# {{ ansible_hostname }}\nnumber = {{ number }}\n{% for one in range(number) %}\nitem {{ one }}\n{% endfor %}\n"
+TEMPLATE = "# {{ ansible_hostname }}\n{{ number }}\n{% for one in range(number) %}\nitem {{ one }}\n{% endfor %}\n"
 
 
 def tasks() -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def tasks() -> list[dict[str, Any]]:
         path = f"{PLACE}/d{n % 20:02}/file{n:03}.conf"
         add(f"file {n}", "copy", dest=path, content=f"# file {n}\nsetting = {n}\n", mode="0644")
     for n in range(20):
-        add(f"line {n}", "lineinfile", path=f"{PLACE}/lines.conf", regexp=f"^key{n} ", line=f"key{n} = {n}", create=True)
+        add(f"line {n}", "lineinfile", path=f"{PLACE}/lines", regexp=f"^key{n} ", line=f"key{n} = {n}", create=True)
     for n in range(10):
         add(f"template {n}", "template", src=f"t{n}.j2", dest=f"{PLACE}/t{n}.conf", words={"vars": {"number": n}})
     add("group", "group", name="bench", gid=2600)
@@ -60,4 +60,3 @@ def write(folder: Path) -> Path:
     return path
 
 
-assert len(tasks()) == 184

@@ -18,7 +18,7 @@ from personaplex_provision.agent import image as images
 from personaplex_provision.agent.machine import Completed
 from personaplex_provision.agent.reading import Reading
 from personaplex_provision.agent.resource import ResourceError
-from personaplex_provision.agent.store import copy_owner, copy_tree
+from personaplex_provision.agent.store import copy_owner, copy_tree, making
 from personaplex_provision.agent.values import Blob
 
 Data = Union[bytes, Blob]
@@ -57,7 +57,7 @@ class Host(Reading):
         self.step()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with making(beside, path) as file:
             if isinstance(data, Blob):
                 with self.open_blob(data) as source:
                     shutil.copyfileobj(source, file, 1 << 20)

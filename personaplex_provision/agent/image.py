@@ -10,7 +10,7 @@ import shutil
 import stat
 from typing import Any, Dict
 
-from personaplex_provision.agent.store import Store, copy_owner, copy_tree
+from personaplex_provision.agent.store import Store, copy_owner, copy_tree, making
 
 Image = Dict[str, Any]
 """`{"path", "type": absent|file|link|directory|tree|other, "mode", "uid", "gid", "mtime_ns", "sha256", "size",
@@ -83,15 +83,16 @@ def restore(image: Image, store: Store) -> str:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.isdir(path) and not os.path.islink(path):
         _remove(path, True)
+    if kind == "file" and _holds(path, image):
+        _dress(path, image)  # nothing to copy, which a full disk would not allow
+        return ""
     beside = f"{path}.provision-undo"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(beside)
     if kind == "link":
         os.symlink(image["target"], beside)
         with contextlib.suppress(PermissionError):
             os.lchown(beside, image["uid"], image["gid"])
     else:
-        with store.open(image["sha256"]) as source, open(beside, "wb") as target:
+        with store.open(image["sha256"]) as source, making(beside, path) as target:
             shutil.copyfileobj(source, target)
             target.flush()
             os.fsync(target.fileno())
@@ -124,6 +125,21 @@ def mark(path: str, whole: bool = False) -> str:
                 line = f"{top[len(path):]}/{name} {found.st_mode:o} {found.st_uid} {found.st_gid} {size} {spread}"
                 digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
+
+
+def _holds(path: str, image: Image) -> bool:
+    """Whether a file is at the path whose content is that of the image."""
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != image["size"]:
+            return False
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            for chunk in iter(lambda: file.read(1 << 20), b""):
+                digest.update(chunk)
+    except OSError:
+        return False
+    return digest.hexdigest() == str(image["sha256"])
 
 
 def _remove(path: str, whole: bool) -> str:

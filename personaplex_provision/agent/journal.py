@@ -6,6 +6,7 @@ touched), `task_end`, `handler_owed`, `handler_done`, `reverted`, `run_end`; and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -27,7 +28,9 @@ class Journal:
         self._clean = clean
         self._lock = threading.Lock()
         folder = store.directory("runs", run)
-        self._fd = os.open(os.path.join(folder, "journal.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.path = os.path.join(folder, "journal.jsonl")
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.ftruncate(self._fd, whole_lines(self.path))
         self._listeners: List[Callable[[Record], None]] = []
         _sync_directory(folder)
 
@@ -41,11 +44,18 @@ class Journal:
         line = encode(record)
         self.store.fault.step()
         with self._lock:
-            view = memoryview(line)
-            while view:
-                view = view[os.write(self._fd, view) :]
-            if sync:
-                os.fdatasync(self._fd)
+            size = os.fstat(self._fd).st_size
+            try:
+                view = memoryview(line)
+                while view:
+                    view = view[os.write(self._fd, view) :]
+                if sync:
+                    os.fdatasync(self._fd)
+            except OSError as error:
+                with contextlib.suppress(OSError):  # a torn line would hide what follows it
+                    os.ftruncate(self._fd, size)
+                error.filename = error.filename or self.path
+                raise
         for listener in self._listeners:
             listener(record)
         return record
@@ -65,6 +75,17 @@ def encode(record: Record) -> bytes:
 def read(store: Store, run: str) -> List[Record]:
     """The records of a run, oldest first; a torn or damaged tail ends the list. Raises FileNotFoundError."""
     return list(_records(store.path("runs", run, "journal.jsonl")))
+
+
+def whole_lines(path: str) -> int:
+    """How many bytes of a journal are good; what a power cut tore off behind them is none."""
+    good = 0
+    with open(path, "rb") as file:
+        for line in file:
+            if decode(line) is None:
+                break
+            good += len(line)
+    return good
 
 
 def _records(path: str) -> Iterator[Record]:

@@ -47,6 +47,8 @@ class Reading:
         self._event = event
         self._fetch = fetch
         self._taken: Dict[str, Image] = {}
+        self.left: List[str] = []
+        "What a failed step touched and could not put back, one sentence each."
         self.processes: List[subprocess.Popen[bytes]] = []
 
     def expand(self, path: str) -> str:

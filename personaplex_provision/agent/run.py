@@ -67,11 +67,13 @@ class Run:
 
     def close(self, outcome: str, **meta: Any) -> None:
         """Closes the journal and frees the lease."""
-        if self.journal is not None:
-            self.journal.write("run_end", sync=True, outcome=outcome, **meta)
-            self.journal.close()
-            self.journal = None
-        self.lease.free()
+        try:
+            if self.journal is not None:
+                journal, self.journal = self.journal, None
+                journal.write("run_end", sync=True, outcome=outcome, **meta)
+                journal.close()
+        finally:
+            self.lease.free()
 
     def _tell(self, record: Record) -> None:
         if record.get("owed"):

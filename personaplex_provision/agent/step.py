@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional
 
@@ -87,7 +88,7 @@ def apply(resource: Resource, host: Host, intent: Callable[[Finding], None]) -> 
                 _settled(resource, after)
             result = resource.result(now, after, host)
         except BaseException:
-            undo_failed(resource, now, host)
+            host.left = undo_failed(resource, now, host)
             raise
         with host.identity.itself():
             marks = taken_marks(host)
@@ -95,8 +96,9 @@ def apply(resource: Resource, host: Host, intent: Callable[[Finding], None]) -> 
     return Outcome(True, action, result, changes, marks, shown)
 
 
-def undo_failed(resource: Resource, now: Resource, host: Host) -> None:
-    """Puts back what a failed converge touched; the failure itself is what gets reported."""
+def undo_failed(resource: Resource, now: Resource, host: Host) -> List[str]:
+    """Puts back what a failed converge touched; returns what could not be, one sentence each."""
+    left = []
     try:
         resource.restore(now, host)
     except Exception as error:
@@ -106,8 +108,9 @@ def undo_failed(resource: Resource, now: Resource, host: Host) -> None:
             try:
                 images.restore(image, host.store)
             except OSError as error:
-                host.output(f"putting back {image['path']}: {error}")
+                left.append(f"{image['path']} could not be put back: {plain(error)}")
     host.changed()
+    return left
 
 
 def taken_marks(host: Host) -> Dict[str, List[Any]]:
@@ -133,6 +136,14 @@ def shown(value: Any) -> Any:
     return str(value) if isinstance(found, dict) and ("$blob" in found or "$secret" in found) else found
 
 
+def hint_for(error: Exception) -> str:
+    """What helps against an operating system's error, where that can be said."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on that file system (`df -h`), then run the same command again"
+    return ""
+
+
 def plain(error: OSError) -> str:
     """An operating system's error in words: the file and what is wrong with it."""
-    return f"{error.filename}: {(error.strerror or str(error)).lower()}" if error.filename else str(error)
+    said = (error.strerror or str(error)).lower()
+    return f"{error.filename}: {said}" if error.filename else said

@@ -58,7 +58,7 @@ class Store:
         name = os.path.join(self.directory("blobs"), f".new-{os.urandom(8).hex()}")
         self.fault.step()
         digest, size = hashlib.sha256(), 0
-        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with making(name) as file:
             for chunk in chunks:
                 digest.update(chunk)
                 size += len(chunk)
@@ -81,7 +81,7 @@ class Store:
             source.seek(0)
             name = os.path.join(self.directory("blobs"), f".new-{os.urandom(8).hex()}")
             self.fault.step()
-            with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with making(name) as file:
                 if not _reflink(source, file):
                     shutil.copyfileobj(source, file, _CHUNK)
                 file.flush()
@@ -98,6 +98,20 @@ class Store:
         with contextlib.suppress(OSError):
             return sorted(one for one in os.listdir(self.path("runs")) if not one.startswith("."))
         return []
+
+
+@contextlib.contextmanager
+def making(path: str, said: str = "") -> Iterator[IO[bytes]]:
+    """A new file, mode 0600, that is gone again when it could not be finished; errors name `said`, else the path."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            yield file
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        if error.filename is None:
+            error.filename = said or path
+        raise
 
 
 def copy_tree(source: str, target: str, link: bool = False) -> None:

@@ -37,7 +37,7 @@ def ask_yes(question: str) -> bool:
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         sys.stderr.write("\n")
-    return answer.strip().lower() in ("yes", "y")
+    return answer.strip().lower() == "yes"
 
 
 def ask_line(text: str) -> str:

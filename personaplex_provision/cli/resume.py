@@ -33,6 +33,9 @@ def run(args: argparse.Namespace) -> int:
                                     hint="`provision runs` lists those the hosts know"))
     if record.get("exit") == 0:
         raise UsageError(Diagnostic(f"the run {record['run']} ended well: there is nothing to finish"))
+    if record.get("extra_vars") and not args.extra_vars:
+        raise UsageError(Diagnostic(f"the run {record['run']} was made with -e, whose values are not recorded",
+                                    hint="give the same -e again"))
     arguments = rebuilt(record)
     if os.path.isdir(record.get("directory") or ""):
         os.chdir(record["directory"])

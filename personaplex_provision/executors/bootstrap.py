@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from personaplex_provision.agent.protocol import Channel, encode
 from personaplex_provision.executors import bundle
-from personaplex_provision.executors.base import Connection, Executor, Stream, open_executor
+from personaplex_provision.executors.base import Connection, Executor, Stream, open_executor, unreachable
 from personaplex_provision.executors.become import Privilege, install_python
 from personaplex_provision.executors.failures import (
     PythonMissingError,
@@ -117,7 +117,8 @@ def start_agent(
 ) -> Agent:
     """Connects, gains the privileges asked for, and starts an agent; `greeting` is sent along, for no round trip.
 
-    `kinds` are those that it will be asked for, as far as that is known; they start faster. Raises UnreachableError. With `connection.install_python` a missing python3 is installed first.
+    `kinds` are those that it will be asked for, as far as that is known; they start faster. With
+    `connection.install_python` a missing python3 is installed first. Raises UnreachableError.
     """
     executor = executor or open_executor(connection)
     start = Start(connection.name, greeting, kinds)
@@ -128,7 +129,11 @@ def start_agent(
             if not connection.install_python:
                 raise
             install_python(executor, connection)
-            channel, python = _start(executor, connection, start)
+            try:
+                channel, python = _start(executor, connection, start)
+            except PythonMissingError:
+                raise unreachable(f"{connection.name}: python3 was installed, and still none is found there", "",
+                                  "look for it on the host, and set ansible_python_interpreter") from None
     except BaseException:
         executor.close()
         raise

@@ -69,10 +69,12 @@ def _refused(
     detail += [f"not usable: {one}" for one in unusable]
     if allowed:
         detail.append(f"the host accepts: {', '.join(allowed)}")
+    copy = f"put your key there with `ssh-copy-id {settings.user}@{settings.hostname}`"
+    hint = f"{copy}, name another with --private-key, or give a password with -k"
+    if "password" in tried:
+        hint = f"check the user, and the password of -k or ansible_password; or {copy}"
     return unreachable(
-        f"{connection.name}: {settings.user}@{settings.hostname} was not let in", "\n".join(detail),
-        f"put your key there with `ssh-copy-id {settings.user}@{settings.hostname}`, name another with --private-key, "
-        "or give a password with -k",
+        f"{connection.name}: {settings.user}@{settings.hostname} was not let in", "\n".join(detail), hint,
     )
 
 

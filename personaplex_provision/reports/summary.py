@@ -83,7 +83,8 @@ def _words(progress: Progress, hosts: list[HostProgress], style: Style) -> list[
     if code == 6:
         return [style("Applied, but a verification failed.", "red", "bold") + f" Take it back: {back}"]
     if code == 5:
-        return [style("Hosts could not be reached; run the same command again when they are.", "red", "bold")]
+        told = [style("Hosts could not be reached; run the same command again when they are.", "red", "bold")]
+        return [*told, f"{counted(changed, 'change')} made, run {run}. Take it back: {back}"] if changed else told
     if code not in (0, 2):
         return []
     if changed:

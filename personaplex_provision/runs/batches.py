@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from personaplex_provision.language.tree import Play
 
+_FINE = (0, 2, 130, 143)
+"Exit codes of hosts that did not fail; those of an interrupted one are among them."
+
 
 def split(hosts: Sequence[str], play: Play) -> list[list[str]]:
     """Hosts in batches as `serial` says: a number, a percentage, or a list of them whose last one repeats."""
@@ -23,11 +26,16 @@ def split(hosts: Sequence[str], play: Play) -> list[list[str]]:
     return found
 
 
-def exceeded(play: Play, exits: Sequence[int]) -> bool:
-    """Whether so many of the play's hosts failed that the rest is not to be touched."""
-    failed = sum(one not in (0, 2) for one in exits)
+def exceeded(play: Play, exits: Sequence[int], last: Sequence[int] = ()) -> bool:
+    """Whether so many of the play's hosts failed that the rest is not to be touched.
+
+    `last` are the exits of the batch before: when all of it failed, the next would fail likewise.
+    """
+    failed = sum(one not in _FINE for one in exits)
     if not failed:
         return False
+    if last and all(one not in _FINE for one in last):
+        return True
     if play.keywords.get("any_errors_fatal"):
         return True
     limit = play.keywords.get("max_fail_percentage")

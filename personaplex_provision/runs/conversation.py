@@ -17,7 +17,15 @@ EVENTS = frozenset({
 
 
 class AgentError(ProvisionError):
-    """The agent could not do what it was asked, or found a bug of ours."""
+    """The agent could not do what it was asked."""
+
+    exit_code = 4
+
+
+class AgentBug(AgentError):
+    """The agent found a bug of ours."""
+
+    exit_code = 1
 
 
 class Conversation:
@@ -53,8 +61,9 @@ class Conversation:
             if kind in until:
                 return message
             if kind == "failed":
-                raise AgentError(Diagnostic(f"{self.host}: {message['summary']}", message.get("detail", ""),
-                                            hint=message.get("hint", "")))
+                raise (AgentBug if message.get("bug") else AgentError)(Diagnostic(
+                    f"{self.host}: {message['summary']}", message.get("detail", ""), hint=message.get("hint", ""),
+                ))
             if kind in EVENTS:
                 self.tell(message)
             elif kind in self.answers:

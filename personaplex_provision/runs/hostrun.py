@@ -56,6 +56,8 @@ class HostRun:
         self.context: HostContext | None = None
         self.hello: Event = {}
         self.began = False
+        self.ended_by_another = False
+        "Whether another host's failure, and no person, stopped the run here."
         self._facts = facts
         self._tell = tell
         self._agent: Agent | None = None
@@ -100,7 +102,7 @@ class HostRun:
         graph = graphs.build(compiled.tasks, compiled.resources)
         if self.options.targets:
             chosen = graphs.ancestors(graph, self.options.targets)
-            graph = graphs.build([graph.tasks[one] for one in chosen], compiled.resources)
+            graph = graphs.build(graphs.only(graph, chosen), compiled.resources)
         ordered = order(graph) if self.options.shuffle is None else random_order(graph, self.options.shuffle)
         part = Part(play, compiled, graph, list(ordered), baseline=dict(self.context.results))
         self.parts.append(part)
@@ -150,7 +152,7 @@ class HostRun:
         if reply["failed"]:
             self.outcome.exit = 4
         if reply["stopped"]:
-            self.outcome.exit = 130
+            self.outcome.exit = 4 if self.ended_by_another else 130
         return not reply["failed"] and not reply["stopped"]
 
     def end(self, rollback: bool = False) -> None:

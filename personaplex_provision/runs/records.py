@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import Any
 
@@ -29,11 +30,29 @@ def write(run: str, project: Project, hosts: dict[str, HostRun]) -> None:
         "tags": sorted(options.tags),
         "skip_tags": sorted(options.skip_tags),
         "hosts": sorted(hosts),
-        "arguments": sys.argv[1:] if not options.extra_vars else [],
+        "arguments": without_values(sys.argv[1:]),
+        "extra_vars": bool(options.extra_vars),
         "become": {name: host.connection.become for name, host in hosts.items()},
         "exit": None,
     }
     _store(run, record)
+
+
+def without_values(arguments: list[str]) -> list[str]:
+    """Arguments without those of `-e`, which may hold secrets."""
+    found: list[str] = []
+    value = False
+    for one in arguments:
+        if value:
+            value = False
+        elif one.startswith("--e") and "--extra-vars".startswith(one.split("=", 1)[0]):
+            value = "=" not in one
+        elif bundle := re.fullmatch(r"-([yvqbkKCDJ]*)e(.*)", one, re.DOTALL):
+            found += [f"-{bundle[1]}"] if bundle[1] else []
+            value = not bundle[2]
+        else:
+            found.append(one)
+    return found
 
 
 def finish(run: str, code: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Set
@@ -46,6 +48,8 @@ class Execution:
         self.notified: Set[str] = set()
         "Addresses of handlers that a change has notified."
         self.journal = journal
+        self.exclusive: Dict[str, threading.Lock] = {}
+        "What only one task may use at a time, those that are only defined during the run included."
         self.handlers = handlers
         "Handler address -> the name under which it is owed."
 
@@ -53,9 +57,12 @@ class Execution:
         """Runs the task to its end, whatever that is, and journals it."""
         if task.deferred:
             return self._deferred(task)
-        self.journal.write("task_start", task=task.address, name=task.name, kind=task.kind)
-        began = time.monotonic()
-        ended, extra = self._attempts(task)
+        with contextlib.ExitStack() as held:
+            for name in sorted(task.exclusive):
+                held.enter_context(self.exclusive.setdefault(name, threading.Lock()))
+            self.journal.write("task_start", task=task.address, name=task.name, kind=task.kind)
+            began = time.monotonic()
+            ended, extra = self._attempts(task)
         if task.no_log:
             ended.result = {key: ended.result[key] for key in ("changed", "failed", "rc") if key in ended.result}
         owed = [self.handlers[one] for one in task.notify if one in self.handlers] if ended.outcome == "changed" else []

@@ -6,7 +6,7 @@ from `b`: `its directory /etc/x`, `requires`, `listed`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.agent.task import Task
@@ -102,3 +102,17 @@ def ancestors(graph: Graph, names: Iterable[str], position: Position | None = No
             open_ += graph.needed.get(address, {})
     chosen |= {one for address in chosen for one in graph.tasks[address].notify if one in graph.tasks}
     return sorted(chosen, key=graph.place.__getitem__)
+
+
+def only(graph: Graph, chosen: Collection[str]) -> list[Task]:
+    """The chosen tasks, each after those of them that it came after, also where what stood between is left out."""
+    from personaplex_provision.planning.order import order
+
+    nearest: dict[str, dict[str, None]] = {address: {} for address in graph.tasks}
+    for address in order(graph):
+        for one in graph.before(address):
+            nearest[address].update({one: None} if one in chosen else nearest[one])
+    for address in chosen:
+        have = {one for one, _ in graph.tasks[address].requires}
+        graph.tasks[address].requires += [[one, LISTED] for one in nearest[address] if one not in have]
+    return [graph.tasks[address] for address in chosen]

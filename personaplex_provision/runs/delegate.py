@@ -15,7 +15,6 @@ from personaplex_provision.runs.conversation import Conversation, Event
 from personaplex_provision.runs.hostrun import locked
 from personaplex_provision.runs.identity import new_run, who
 
-
 _ONE = threading.Lock()
 "This machine takes one run at a time, and several hosts may delegate to it together."
 _PATIENCE = 60.0

@@ -166,11 +166,12 @@ class Fleet:
 
     def _play(self, number: int, play: Play, hosts: list[HostRun]) -> None:
         last: list[HostRun] = []
+        done: set[str] = set()
         for batch in batches.split([host.name for host in hosts], play):
             mine = [host for host in self._ready(hosts) if host.name in batch]
             exits = [host.outcome.exit for host in hosts]
             if mine and batches.exceeded(play, exits, [host.outcome.exit for host in last]):
-                rest = list(self._ready(hosts))
+                rest = [host for host in self._ready(hosts) if host.name not in done]
                 self.tell({"type": "diagnostic", "severity": "error", "summary": "too many hosts failed: "
                            f"{', '.join(host.name for host in rest)} of the remaining batches not touched"})
                 for host in rest:
@@ -178,11 +179,13 @@ class Fleet:
                 return
             self._each(mine, partial(self._apply, number=number, play=play, batch=mine))
             last = mine
+            done.update(batch)
 
     def _apply(self, host: HostRun, number: int, play: Play, batch: list[HostRun]) -> None:
         if not host.apply(self._parts[number, host.name]) and play.keywords.get("any_errors_fatal"):
             for other in batch:
                 if other is not host and other.began:
+                    other.ended_by_another = True
                     with contextlib.suppress(UnreachableError):
                         other.stop()
 

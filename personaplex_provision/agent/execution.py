@@ -108,7 +108,7 @@ class Execution:
             self.journal.write("task_progress", task=task.address, text=f"attempt {number} failed", done=number,
                                total=task.retries + 1)
             self.session.stopping.wait(task.delay)
-        if number > 1:
+        if task.retries:
             ended.result["attempts"] = number
         if ended.outcome == "failed" and task.ignore_errors:
             ended.ignored = True

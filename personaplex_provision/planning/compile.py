@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, Findings, InvalidError, Position, ProvisionError, suggestion
 from personaplex_provision.language.source import Mapping
+from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Block, Import, Node, Play, Role, RoleUse, Written
 from personaplex_provision.language.values import Pending, Unknown
 from personaplex_provision.language.variables import Layer, Level
 from personaplex_provision.language.vars_file import load_vars_file
-from personaplex_provision.planning import notifying
+from personaplex_provision.planning import notifying, setting
 from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.including import compile_import, placeholder
 from personaplex_provision.planning.making import Made, Maker
@@ -198,7 +199,7 @@ class Walk:
         """Makes what the task registers or sets visible to those after it."""
         if written.kind == "set_fact":
             last = next((one for one in reversed(made.tasks) if one.kind), None)
-            self.known = (*self.known, *(maker.facts(last) if last is not None else ()))
+            self.known = (*self.known, *(setting.facts(written, self.context, last) if last is not None else ()))
         name = str(written.keywords.get("register", ""))
         if name:
             why = f"registered by {made.tasks[-1].name or maker.address}"
@@ -230,9 +231,16 @@ class Walk:
 
     def _include_vars(self, written: Written, scope: Scope, entry: Edges) -> list[str]:
         maker = self.maker(written, scope, written.name or "include_vars")
-        templar = maker.templar()
-        if maker._unmet(templar, {}):
-            return [one for one, _ in entry]
+        control = written.keywords.get("loop_control") or {}
+        looped = "loop" in written.keywords or written.lookup
+        for item in maker.items(maker.templar()) if looped else [None]:
+            extra = {str(control.get("loop_var", "item")): item} if looped else {}
+            templar = replace(maker, known=self.known).templar().with_variables(extra)
+            if not maker._unmet(templar, extra):
+                self._read_vars(written, templar)
+        return [one for one, _ in entry]
+
+    def _read_vars(self, written: Written, templar: Templar) -> None:
         params = templar.render(written.params, written.kind_position)
         if isinstance(params, str):
             params = {"file": params}
@@ -244,7 +252,6 @@ class Walk:
         if params.get("name"):
             values = {str(params["name"]): values}
         self.known = (*self.known, Layer(Level.INCLUDE_VARS, values, path))
-        return [one for one, _ in entry]
 
     # containers
 

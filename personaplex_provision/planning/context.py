@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from personaplex_provision.errors import Position
 from personaplex_provision.language.templates import Templar
-from personaplex_provision.language.values import Unknown
+from personaplex_provision.language.values import Pending, Unknown
 from personaplex_provision.language.variables import Layer, Level, Variables
 from personaplex_provision.language.vault import VaultKeys
 from personaplex_provision.planning.coerce import Stock
@@ -75,3 +75,6 @@ class Later(dict[str, Any]):
 
     def __contains__(self, key: object) -> bool:
         return True
+
+    def __iter__(self) -> Iterator[str]:
+        raise Pending(self[""])  # whoever wants all of it wants what is not known

@@ -9,14 +9,14 @@ from typing import Any
 from personaplex_provision.agent.resource import Resource, dump, to_wire
 from personaplex_provision.agent.task import Task
 from personaplex_provision.agent.values import Secret
-from personaplex_provision.errors import Diagnostic, InvalidError, ProvisionError
+from personaplex_provision.errors import Diagnostic, InvalidError
 from personaplex_provision.language import lookups
 from personaplex_provision.language.source import Mapping, Text
 from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Written
-from personaplex_provision.language.values import Pending, Unknown
+from personaplex_provision.language.values import Pending
 from personaplex_provision.language.variables import Layer, Level, Variables
-from personaplex_provision.planning import contents, controlled, schema
+from personaplex_provision.planning import contents, controlled, schema, setting
 from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.verdict import Judge
@@ -97,7 +97,7 @@ class Maker:
             address = self._item_address(label, made)
             one = own._item(inner, address, extra, f"{_label(label)}")
             if self.written.kind == "set_fact":
-                own = replace(own, known=(*own.known, *self.facts(one.tasks[-1])))
+                own = replace(own, known=(*own.known, *setting.facts(self.written, self.context, one.tasks[-1])))
             for task in one.tasks:
                 task.requires = [*before]
             before = [[task.address, "listed"] for task in one.tasks]
@@ -145,7 +145,7 @@ class Maker:
         refused = self._unmet(templar, extra)
         if refused:
             task.skipped = refused
-            self._keep(templar, address)
+            setting.keep(self.written, self.context, templar, address)
             return Made([task])
         self._privileges(task, templar)
         task.environment = self._environment(templar)
@@ -207,38 +207,6 @@ class Maker:
         if task.judged:
             made.judges[task.address] = Judge(self.written.keywords, templar, task.register)
         return made
-
-    # what set_fact sets
-
-    def facts(self, task: Task) -> list[Layer]:
-        """What those after a set_fact's task see of it; names that a skipped one never set are left out."""
-        from jinja2 import Undefined
-
-        found: dict[str, Any] = {}
-        for name in self._names():
-            key = f"{task.address}={name}"
-            if key in self.context.results or not task.skipped:
-                found[name] = self.context.results.get(key, Unknown(key, f"set by {task.name}"))
-        found = {name: value for name, value in found.items() if not isinstance(value, Undefined)}
-        return [Layer(Level.SET_FACT, found, f"set_fact at {self.written.position}")] if found else []
-
-    def _keep(self, templar: Templar, address: str) -> None:
-        """A set_fact that is skipped leaves its names as they were; only the run may tell that it is skipped."""
-        from jinja2 import Undefined
-
-        for name in self._names():
-            try:
-                self.context.results[f"{address}={name}"] = templar.expression(name)
-            except Pending:
-                continue
-            except ProvisionError:
-                self.context.results[f"{address}={name}"] = Undefined(name=name)
-
-    def _names(self) -> list[str]:
-        params = self.written.params
-        if self.written.kind != "set_fact" or not isinstance(params, Mapping):
-            return []
-        return [str(name) for name in params if name != "cacheable"]
 
     # parts of a task
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from personaplex_provision.agent.task import Task
 from personaplex_provision.language.tree import Block
+from personaplex_provision.language.values import Unknown
+from personaplex_provision.language.variables import Layer, Level
 from personaplex_provision.planning.scope import Scope
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ def compile_block(walk: Walk, node: Block, scope: Scope, entry: Edges) -> list[s
     if node.rescue:
         first = len(walk.made.tasks)
         rescue = Task(f"{title} (rescue)", "", block=scope.block)
-        exits = walk.sequence(node.rescue, inner, [*entry, [body.address, "rescues it"]])
+        told = replace(inner, layers=(*inner.layers, _failure(body.address)))
+        exits = walk.sequence(node.rescue, told, [*entry, [body.address, "rescues it"]])
         _entered(walk.made.tasks[first:], "failed", [body.address])
         rescue.requires = [[one, "in the rescue"] for one in exits]
         rescue.trigger_on = [body.address]
@@ -48,6 +51,14 @@ def compile_block(walk: Walk, node: Block, scope: Scope, entry: Edges) -> list[s
     end.block = scope.block
     walk.made.tasks.append(end)
     return [end.address]
+
+
+def _failure(body: str) -> Layer:
+    """What a rescue knows of the task that failed."""
+    return Layer(Level.BLOCK_VARS, {
+        name: Unknown(f"{body}={name}", "known when the block fails")
+        for name in ("ansible_failed_task", "ansible_failed_result")
+    }, "rescue")
 
 
 def _entered(tasks: list[Task], trigger: str, watched: list[str]) -> None:

@@ -242,6 +242,8 @@ class HostRun:
             if result is None and task is not None and task.register and event["outcome"] in ("skipped", "blocked"):
                 result = {"skipped": True, "changed": False, "failed": False, "skip_reason": event.get("reason", "")}
             self._register(address, result)
+            if task is not None and event["outcome"] == "failed" and not event.get("ignored"):
+                self._failed(task, event)
         self._tell({**event, "host": self.name})
 
     def _planned(self, event: Event, address: str) -> None:
@@ -286,6 +288,17 @@ class HostRun:
                 known["changed"] = task.changed if task.changed is not None else True
             self._register(address, Later(known, address))
 
+    def _failed(self, task: Task, event: Event) -> None:
+        """Keeps what a rescue around the task may ask of it."""
+        assert self.context is not None
+        said = {"failed": True, "msg": event.get("diagnostic", {}).get("summary", ""), **event.get("result", {})}
+        block: Task | None = task
+        while block is not None and block.block:
+            self.context.results[f"{block.block}=ansible_failed_task"] = {"name": task.name, "action": task.kind}
+            self.context.results[f"{block.block}=ansible_failed_result"] = said
+            end = block.block.removesuffix(" (body)") + " (end)"
+            block = self._names.get(end)
+
     def _refuses(self, address: str) -> bool:
         """Whether a check that already fails forbids the whole run: nothing would rescue or ignore it."""
         task = self._task(address)
@@ -303,10 +316,14 @@ class HostRun:
         for join, items in self._part.compiled.loops.items():
             if address in items and all(one in results for one in items):
                 found = [results[one] for one in items]
-                results[join] = {
-                    "results": found, "changed": any(one.get("changed") is True for one in found), "failed": any(
-                        one.get("failed") is True for one in found), "msg": "All items completed",
-                }
+                whole: Event = {"results": found, "msg": "All items completed"}
+                for name in ("changed", "failed"):
+                    whole[name] = any(one.get(name) is True for one in found)
+                open_ = [name for name in ("changed", "failed") if not whole[name] and any(
+                    isinstance(one, Later) and one.get(name) is None for one in found)]
+                for name in open_:
+                    del whole[name]
+                results[join] = Later(whole, join) if open_ else whole
 
     # what is sent
 

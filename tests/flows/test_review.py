@@ -344,3 +344,79 @@ tasks:
 """)
     assert bench.apply() == 0, bench.events
     assert bench.files() == {"rescued": "none"}
+
+
+def test_files_of_variables_are_read_in_a_loop(bench: Bench) -> None:
+    bench.write("vars/one.yml", "x: 1\n")
+    bench.write("vars/two.yml", "y: 2\n")
+    bench.tasks("""
+tasks:
+  - include_vars: "{{ item }}"
+    loop: [vars/one.yml, vars/two.yml]
+  - include_vars: "{{ item }}"
+    with_first_found: [vars/none.yml, vars/one.yml]
+  - copy: {dest: "{{ place }}/v", content: "{{ x }}{{ y }}"}
+""", gather_facts="false")
+    assert bench.apply() == 0
+    assert bench.files() == {"v": "12"}
+
+
+def test_conditions_of_a_loop_are_read_item_by_item(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - shell: echo {{ item.0 }}{{ item.1 }}; test {{ item.1 }} != 2
+    register: r
+    loop: "{{ [[1, 1], [1, 2]] }}"
+    ignore_errors: true
+    changed_when: r.stdout == "11"
+    failed_when: r.rc == 1 and item[1] == 2
+  - copy:
+      dest: "{{ place }}/r"
+      content: "{{ r.results | map(attribute='changed') | list }} {{ r is failed }} {{ r.results[1].item }}"
+  - shell: echo x >> {{ place }}/n; wc -l < {{ place }}/n
+    register: u
+    until: u.stdout | int >= item
+    loop: [2, 3]
+    delay: 0
+  - copy: {dest: "{{ place }}/u", content: "{{ u.results | map(attribute='attempts') | list }}"}
+""", gather_facts="false")
+    assert bench.apply() == 0
+    assert bench.files() == {"r": "[True, False] True [1, 2]", "u": "[2, 1]", "n": "x\nx\nx\n"}
+
+
+def test_a_rescue_knows_what_failed(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - block:
+      - name: breaks
+        command: "false"
+    rescue:
+      - copy: {dest: "{{ place }}/x", content: "{{ ansible_failed_task.name }} {{ ansible_failed_result.msg }}"}
+""", gather_facts="false")
+    assert bench.apply() == 0
+    assert bench.files() == {"x": "breaks false exited with 1"}
+
+
+def test_many_changes_of_one_path_are_taken_back_in_order(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - file: {path: "{{ place }}/d/e", state: directory}
+  - copy: {dest: "{{ place }}/d/e/f", content: "1"}
+""", gather_facts="false")
+    assert bench.apply() == 0
+    first = bench.events[-1]["run"]
+    bench.tasks("""
+tasks:
+  - copy: {dest: "{{ place }}/d/e/f", content: "2"}
+  - copy: {dest: "{{ place }}/d/e/f", content: "3"}
+  - file: {path: "{{ place }}/d", state: absent}
+  - copy: {dest: "{{ place }}/d", content: "file"}
+""", gather_facts="false")
+    assert bench.apply() == 0
+    assert bench.files() == {"d": "file"}
+    assert bench.run("rollback", "--to", first, "-y") == 0
+    assert bench.files() == {"d": "/", "d/e": "/", "d/e/f": "1"}
+    assert bench.run("rollback", "-y") == 0
+    assert bench.files() == {"d": "file"}
+    assert bench.run("rollback", first, "-y") == 0
+    assert bench.files() == {}

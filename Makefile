@@ -13,7 +13,7 @@ $(BIN)/provision: pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(BIN)/provision
-	@$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
+	@$(BIN)/pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e '.[test]'
 	@touch $@
 
 demo: $(BIN)/provision ## install into .venv and apply the quickstart to this machine, as this user

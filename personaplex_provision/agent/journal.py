@@ -18,6 +18,9 @@ from personaplex_provision.agent.store import Store
 
 Record = Dict[str, Any]
 
+_BEFORE = ("run_start", "intent", "image")
+"Records that must be on the disk before what they speak of happens."
+
 
 class Journal:
     """Appends records to `runs/<run>/journal.jsonl`; safe to share between threads."""
@@ -32,6 +35,8 @@ class Journal:
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._fd, whole_lines(self.path))
         self._listeners: List[Callable[[Record], None]] = []
+        self.broken: Optional[OSError] = None
+        "Why records are no longer kept, if so."
         _sync_directory(folder)
 
     def listen(self, listener: Callable[[Record], None]) -> None:
@@ -39,10 +44,30 @@ class Journal:
         self._listeners.append(listener)
 
     def write(self, type_: str, /, sync: bool = False, **fields: Any) -> Record:
-        """Appends a record; with `sync` it is on the disk when this returns. Raises OSError when it cannot be."""
+        """Appends a record; with `sync` it is on the disk when this returns.
+
+        Once a record could not be written nothing more is: what must be on the disk before a change raises OSError,
+        the rest is only told, and the run stays open, so that the next one finds out how far it came.
+        """
         record = self._clean({"type": type_, "ts": round(time.time(), 3), **fields})
-        line = encode(record)
         self.store.fault.step()
+        told = [record]
+        try:
+            if self.broken is not None:
+                raise self.broken
+            self._append(encode(record), sync)
+        except OSError as error:
+            if self.broken is None:
+                told.insert(0, _unwritten(error))
+            self.broken = error
+            if type_ in _BEFORE:
+                raise
+        for one in told:
+            for listener in self._listeners:
+                listener(one)
+        return record
+
+    def _append(self, line: bytes, sync: bool) -> None:
         with self._lock:
             size = os.fstat(self._fd).st_size
             try:
@@ -56,14 +81,18 @@ class Journal:
                     os.ftruncate(self._fd, size)
                 error.filename = error.filename or self.path
                 raise
-        for listener in self._listeners:
-            listener(record)
-        return record
 
     def close(self) -> None:
         """Everything written is on the disk afterwards."""
         os.fsync(self._fd)
         os.close(self._fd)
+
+
+def _unwritten(error: OSError) -> Record:
+    from personaplex_provision.agent.step import hint_for, plain
+
+    return {"type": "diagnostic", "severity": "error", "summary": plain(error), "hint": hint_for(error),
+            "detail": "the journal cannot be written: nothing more is changed"}
 
 
 def encode(record: Record) -> bytes:

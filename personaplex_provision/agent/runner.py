@@ -173,6 +173,8 @@ class Runner:
 
     def _end(self, address: str, ended: Ended) -> None:
         self.ended[address] = ended
+        if self.journal.broken is not None:
+            self.failed = True
         task = self.tasks[address]
         if ended.outcome == "failed" and not ended.ignored and task.block in self.tasks:
             self._lost.add(task.block)

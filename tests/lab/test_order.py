@@ -26,7 +26,7 @@ from .mainjob import PLAYBOOK, MainJob, made
 
 pytestmark = [
     pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(3600),
-    # `'127\\.'` in a template is as good as `'127\\\\.'`, there as here; Jinja grumbles, and nobody hears it.
+    # Jinja grumbles at a template's '127\\.', which means the same with two strokes; a run does not hear it.
     pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning"),
 ]
 

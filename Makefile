@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+COVERING ?= tests/unit tests/golden tests/flows tests/laws
 
 .PHONY: help demo test fast lab lint types coverage soak bench-quick schema clean
 
@@ -38,8 +39,12 @@ lab: $(VENV)/.test ## tests on disposable hosts; needs root and systemd-nspawn
 	@sh tools/lab-needs
 	$(BIN)/pytest -rs -m "lab or bench" tests
 
-coverage: $(VENV)/.test ## how much of agent/ and planning/ the fast tests reach
-	$(BIN)/pytest -m "not lab and not bench" --cov=personaplex_provision/agent --cov=personaplex_provision/planning --cov-report=term tests
+coverage: $(VENV)/.test ## how much of agent/ and planning/ the tests reach, agents on lab hosts included
+	@sh tools/lab-needs
+	@$(BIN)/coverage erase
+	PROVISION_COVERAGE=1 $(BIN)/coverage run -p -m pytest -m "not bench" $(COVERING)
+	@$(BIN)/coverage combine -q
+	$(BIN)/coverage report --fail-under=90
 
 soak: $(VENV)/.test ## the long counts
 	PROVISION_ORDERS=20 $(BIN)/pytest -m "lab" tests/lab/test_order.py

@@ -24,6 +24,20 @@ def lab() -> Iterator[Lab]:
         yield running
 
 
+@pytest.fixture(scope="session", autouse=True)
+def reached() -> Iterator[None]:
+    """What agents reach in processes of their own counts too, when `make coverage` asks."""
+    if "PROVISION_COVERAGE" not in os.environ:
+        yield
+        return
+    from tests.reached import Reached
+
+    here = Reached()
+    here.start()
+    yield
+    here.finish()
+
+
 @pytest.fixture(autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs on this machine are recorded in a directory of the test's own, root or not."""

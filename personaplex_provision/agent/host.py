@@ -178,13 +178,16 @@ class Host(Reading):
     def touch_image(self, path: str, whole: bool = False, link: bool = False) -> None:
         """Journals the image of a path before it is changed, once a task; a whole tree covers what is inside."""
         self.machine.forget()
-        if self._record is None or any(_inside(path, one) for one, image in self._taken.items() if image["whole"]):
+        if self._record is None or any(
+            image["whole"] and _inside(path, image["path"]) for image in self._taken.values()
+        ):
             return
         if path in self._taken and not whole:
             return
         with self.identity.itself():
             image = images.capture(path, self.store, whole=whole, link=link)
-            self._taken.setdefault(path, image)
+            # A path whose own image is there already and that is now taken whole has two; the older one goes back last.
+            self._taken[path if path not in self._taken else f"{path}\0whole"] = image
             self._record(image)
 
     def images(self) -> List[images.Image]:

@@ -14,7 +14,7 @@ from personaplex_provision.runs.project import open_project
 from personaplex_provision.runs.undo import rollback
 
 from .fingerprint import difference
-from .generated import Generated, generate
+from .generated import generate
 from .honesty import lies, undecided
 from .host import LabHost
 from .lab import Lab
@@ -43,7 +43,8 @@ def test_a_plan_with_accounts_and_packages_is_what_applying_does(
     seed: int, host: LabHost, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    written: Generated = generate(seed, "/srv/generated", system=True)
+    written = generate(seed, f"/srv/generated{seed}", system=True)
+    written.prepare(host.root)
     playbook = written.write(tmp_path / "playbook")
     options = Options(inventory=[str(lab.inventory([host]))])
     before = host.fingerprint()

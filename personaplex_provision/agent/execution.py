@@ -126,7 +126,7 @@ class Execution:
             host = self.session.host(task, lambda image: self._image(task, image), event)
             self.session.hosts.append(host)
             outcome = step.apply(resource, host, lambda finding: self._intent(task, finding))
-        except (ResourceError, OSError, UnicodeError) as error:
+        except Exception as error:  # a kind that breaks fails its task, like any other failure
             left = host.left if host is not None else []
             if host is not None and host.images() and not left:
                 self.journal.write("reverted", task=task.address, sync=True)
@@ -203,9 +203,15 @@ def _judged(ended: Ended, extra: Message, verdict: Message) -> tuple[Ended, Mess
 def _failed(error: Exception, left: List[str]) -> tuple[Ended, Message]:
     if isinstance(error, ResourceError):
         summary, detail, hint, result = error.summary, error.detail, error.hint, error.result
-    else:
+    elif isinstance(error, (OSError, UnicodeError)):
         summary = plain(error) if isinstance(error, OSError) else str(error)
         detail, hint, result = "", hint_for(error), {}
+    else:
+        import traceback
+
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        summary = f"the kind broke: {type(error).__name__}: {error}"
+        detail, hint, result = f"at {at.filename}:{at.lineno}", "this is a bug of the kind, not of the playbook", {}
     detail = "\n".join([*([detail] if detail else []), *left])
     diagnostic = {"severity": "error", "summary": summary, "detail": detail, "hint": hint}
     return (

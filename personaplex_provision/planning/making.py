@@ -219,7 +219,7 @@ class Maker:
 
         changed = words.get("changed_when")
         constant = changed if isinstance(changed, bool) else None
-        retries = words.get("retries", 3 if "until" in words else 0)
+        retries = words.get("retries", 2 if "until" in words else 0)  # Ansible tries three times in all
         title = self.title(templar, quiet=templar is None)
         return Task(
             address=address or self.address,

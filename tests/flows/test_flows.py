@@ -398,3 +398,46 @@ handlers:
     assert sorted(bench.files()) == ["after", "linux", "rescued", "told"]
     assert bench.run("rollback", "-y") == 0
     assert bench.files() == {}
+
+
+def test_a_kind_that_breaks_fails_its_task_and_leaves_nothing_half(bench: Bench) -> None:
+    bench.write("library/broken.py", '''
+        """The `broken` kind."""
+
+        from __future__ import annotations
+
+        from dataclasses import dataclass
+
+        from personaplex_provision.agent.resource import Resource
+
+
+        @dataclass
+        class Broken(Resource):
+            """Writes, and then breaks."""
+
+            kind = "broken"
+
+            path: str
+            "The file."
+            text: str = "x"
+            "What it holds."
+
+            def observe(self, host):
+                return Broken(self.path, "")
+
+            def converge(self, now, host):
+                host.write(self.path, self.text.encode())
+                if not host.planning:
+                    raise KeyError("gone")
+    ''')
+    bench.tasks("""
+tasks:
+  - name: breaks
+    broken: {path: "{{ place }}/half"}
+    ignore_errors: true
+  - name: goes on
+    copy: {dest: "{{ place }}/on", content: ""}
+""")
+    assert bench.apply() == 0
+    assert bench.outcomes() == {"breaks": "failed", "goes on": "changed"}
+    assert bench.files() == {"on": ""}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from personaplex_provision.runs.hostrun import HostRun
@@ -74,12 +76,26 @@ def read(run: str) -> dict[str, Any]:
 
 def latest(beginning: str = "") -> dict[str, Any]:
     """The newest record whose id begins so."""
-    try:
-        names = sorted(one.removesuffix(".json") for one in os.listdir(folder()) if one.endswith(".json"))
-    except OSError:
-        return {}
-    found = [one for one in names if one.startswith(beginning)]
+    found = [one for one in _names() if one.startswith(beginning)]
     return read(found[-1]) if found else {}
+
+
+def privileged(hosts: Collection[str], beginning: str = "") -> dict[str, bool]:
+    """By host whether root was needed there: in a run whose id begins so, else in the newest that reached the host."""
+    found: dict[str, bool] = {}
+    names = _names()
+    for name in (*reversed([one for one in names if beginning and one.startswith(beginning)]), *reversed(names)):
+        if all(host in found for host in hosts):
+            break
+        for host, become in read(name).get("become", {}).items():
+            found.setdefault(host, bool(become))
+    return found
+
+
+def _names() -> list[str]:
+    with contextlib.suppress(OSError):
+        return sorted(one.removesuffix(".json") for one in os.listdir(folder()) if one.endswith(".json"))
+    return []
 
 
 def _store(run: str, record: dict[str, Any]) -> None:

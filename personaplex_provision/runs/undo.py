@@ -96,15 +96,14 @@ def _hosts(options: Options, beginning: str) -> tuple[Project, dict[str, bool]]:
     if not options.inventory and record:
         options.inventory = list(record.get("inventory", []))
     project = open_project(options)
-    become: dict[str, Any] = record.get("become", {})
     known = [name for name in record.get("hosts", []) if name in project.inventory.hosts or name == "localhost"]
     pattern = options.limit or (",".join(known) if known else "all")
     names = project.inventory.limited(options.limit) if options.limit else project.inventory.select(pattern)
     if not names:
         raise UsageError(Diagnostic("no host to ask: no inventory was given and no run is recorded here",
                                     hint="name one with -i"))
-    default = options.link.become
-    return project, {name: bool(become.get(name, default)) for name in names}
+    become = records.privileged(names, beginning)
+    return project, {name: options.link.become or become.get(name, False) for name in names}
 
 
 def _host(project: Project, name: str, become: bool, tell: Report, facts: bool = False) -> HostRun:

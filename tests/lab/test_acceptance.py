@@ -310,11 +310,13 @@ def test_hosts_are_rolled_back_together_and_refused_alone(desk: Desk, hosts: lis
 
 
 def test_every_user_has_a_state_of_his_own(desk: Desk, hosts: list[LabHost]) -> None:
+    assert desk.run("apply", "-y", desk.playbook(SITE, "roots"), "-l", "two")[0] == 0
     text = SITE.replace("become: true", "become: false").replace("/srv/NAME", "~/mine").replace("'root'", "'lab'")
     assert desk.run("apply", "-y", desk.playbook(text, "mine"), "-l", "one")[0] == 0
     state = hosts[0].root / "home/lab/.local/state/provision"
     assert state.stat().st_mode & 0o777 == 0o700 and state.stat().st_uid == 1000
     assert (hosts[0].root / "home/lab/mine").exists()
+    assert "roots.yml" in desk.run("runs", "-l", "two")[1] and "mine.yml" in desk.run("runs", "-l", "one")[1]
     text = text.replace("become: false", "become: true\n  become_user: pwlab").replace("'lab'", "'pwlab'")
     assert desk.run("apply", "-y", desk.playbook(text, "his"), "-l", "one", "-u", "root")[0] == 0
     assert (hosts[0].root / "home/pwlab/mine").stat().st_uid == 1001

@@ -16,13 +16,15 @@ SYSTEMCTL = """#!/bin/sh
 echo "$*" >> {said}
 case "$*" in
 *"is-enabled web.service"*) cat {state} ;;
-*"cat web.service"*) printf '[Unit]\\n[Install]\\n# no\\nWantedBy=multi-user.target\\nAlias=www.service %%p-x.service\\n' ;;
+*"cat web.service"*) cat {file} ;;
 *"enable web.service"*) echo enabled > {state} ;;
 *"mask web.service"*) echo masked > {state} ;;
 *"list-unit-files"*) echo "web.service enabled enabled" ;;
 *"broken"*) echo "it is broken" >&2; exit 5 ;;
 esac
 """
+
+UNIT = "[Unit]\n[Install]\n# no\nWantedBy=multi-user.target\nAlias=www.service %p-x.service\n"
 
 
 @pytest.fixture
@@ -31,7 +33,9 @@ def life(tmp_path: Path) -> Life:
     program = tmp_path / "bin" / "systemctl"
     program.parent.mkdir()
     (tmp_path / "state-of-web").write_text("disabled\n")
-    program.write_text(SYSTEMCTL.format(said=tmp_path / "said", state=tmp_path / "state-of-web"))
+    (tmp_path / "web.service").write_text(UNIT)
+    places = {"said": tmp_path / "said", "state": tmp_path / "state-of-web", "file": tmp_path / "web.service"}
+    program.write_text(SYSTEMCTL.format(**places))
     program.chmod(0o755)
     return Life(tmp_path, {"PATH": f"{program.parent}:/usr/bin:/bin"})
 

@@ -104,13 +104,13 @@ class PlanningHost(Host):
         return path
 
     def realpath(self, path: str) -> str:
-        seen = 0
+        seen, path = 0, self._walk(path)
         entry = self.stat(path)
         while entry.type == "link" and seen < 20:
-            path = os.path.normpath(os.path.join(os.path.dirname(path), entry.target))
+            path = self._walk(os.path.normpath(os.path.join(os.path.dirname(path), entry.target)))
             entry = self.stat(path)
             seen += 1
-        return os.path.realpath(path) if path not in self.prediction.entries else self._walk(path)
+        return path if path in self.prediction.entries else os.path.realpath(path)
 
     def read(self, path: str) -> bytes:
         path = self._walk(path)

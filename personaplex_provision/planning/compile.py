@@ -268,15 +268,15 @@ class Walk:
 
     def role(
         self, role: Role, nodes: list[Node], entry_point: str, scope: Scope, params: Mapping, given: Mapping,
-        entry: Edges, position: Position,
+        entry: Edges, position: Position, again: bool = False,
     ) -> list[str]:
-        """A role's dependencies and tasks, once for the same parameters in a play."""
+        """A role's dependencies and tasks, once for the same parameters in a play unless `again` says otherwise."""
         inner = scope.in_role(role, params, given, {
             "role_name": role.name, "role_path": os.path.abspath(role.path), "ansible_role_name": role.name,
             "ansible_parent_role_names": list(scope.roles),
         })
         key = (role.path, f"{entry_point} {sorted(map(str, {**params, **given}.items()))} {_conditions(inner)}")
-        if key in self.done_roles and not role.allow_duplicates:
+        if key in self.done_roles and not role.allow_duplicates and not again:
             return [one for one, _ in entry]
         self.done_roles.add(key)
         inner = with_arguments(role, entry_point, inner, self.context, self.known, position, self.findings)

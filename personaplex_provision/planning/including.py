@@ -72,7 +72,11 @@ def _imported(walk: Walk, node: Import, scope: Scope, entry: Edges) -> list[str]
         inner = inner.entered(node.apply)
     if node.what == "role" and node.imported is not None:
         params = Mapping(node.keywords.get("vars") or {}, position=node.position)
-        return walk.role(node.imported, node.nodes, node.entry_point, inner, params, Mapping(), entry, node.position)
+        # One that is included by a task runs each time, as in Ansible; only the list of `roles:` counts them.
+        again = str(node.params.get("allow_duplicates", "yes")).lower() not in ("no", "false", "0")
+        return walk.role(
+            node.imported, node.nodes, node.entry_point, inner, params, Mapping(), entry, node.position, again,
+        )
     return walk.sequence(node.nodes, inner, entry)
 
 

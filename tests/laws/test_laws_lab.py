@@ -39,7 +39,8 @@ SLOW = ("apt", "ufw", "cron")
 SLOW_FIRST = [
     one for kind in SLOW for one in [case for case in LAB if case.kind == kind and case.exact and case.changes][:1]
 ]
-OTHERS = [*(one for one in LAB if one.kind not in SLOW), *SLOW_FIRST, *FILES, *FIRST]
+CHANGING = [one for one in LAB if one.kind not in SLOW and one.changes]
+OTHERS = [*CHANGING, *SLOW_FIRST, *FILES, *FIRST]
 CHOSEN = {"bullseye": OTHERS, "bookworm": LAB, "trixie": OTHERS}
 # A kill at any operation is proved for every file kind in test_laws.py. These recover something other than files.
 KILLED = [
@@ -58,13 +59,13 @@ class Place:
             "ansible_host": host.address, "ansible_user": "root", "ansible_ssh_common_args": arguments,
             "ansible_ssh_private_key_file": str(lab.access.identity),
         })
-        self.fresh = host.fingerprint()
         self._fingerprinter = Fingerprinter()
+        self.fresh = self.glance()
         self.driver = Driver(self.connection, "/var/lib/provision", open_executor(self.connection))
 
     def ground(self) -> Ground:
         """The host as it was at first, with an empty scratch directory."""
-        if difference(self.fresh, self.host.fingerprint()):
+        if difference(self.fresh, self.glance()):
             self.close()
             self.host.reset()
             self.driver.executor = open_executor(self.connection)
@@ -73,10 +74,11 @@ class Place:
         def run(argv: list[str]) -> None:
             self.host.enter(argv)
 
-        def glance() -> Fingerprint:
-            return self._fingerprinter.of(self.host.root, LIKELY)
+        return Ground(self.driver, FOLDER, run, self.host.fingerprint, self.glance)
 
-        return Ground(self.driver, FOLDER, run, self.host.fingerprint, glance)
+    def glance(self) -> Fingerprint:
+        """What is where cases write, and the packages."""
+        return self._fingerprinter.of(self.host.root, LIKELY)
 
     def clear(self) -> None:
         """Takes the scratch directory away."""

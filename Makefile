@@ -48,6 +48,7 @@ coverage: $(VENV)/.test ## how much of agent/ and planning/ the tests reach, age
 
 soak: $(VENV)/.test ## the long counts
 	PROVISION_ORDERS=20 $(BIN)/pytest -m "lab" tests/lab/test_order.py
+	PROVISION_CONTROLLERS=20 $(BIN)/pytest -m "lab" tests/lab/test_lease.py
 
 bench-quick: $(VENV)/.test ## a plan over SSH beside the bare connection
 	$(BIN)/python -m tests.benchmarks

@@ -28,7 +28,10 @@ def serve(channel: Channel) -> None:
     # A vanished connection shows as the end of the stream; these must not end us in the middle of a step.
     for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    Agent(Session(channel)).serve()
+    session = Session(channel)
+    # In a thread: what the signal interrupts may hold the locks that stopping needs.
+    signal.signal(signal.SIGUSR1, lambda *_: threading.Thread(target=session.asked_to_stop, daemon=True).start())
+    Agent(session).serve()
 
 
 class Incoming:
@@ -55,7 +58,8 @@ class Agent:
         self._worker: Optional[threading.Thread] = None
         self._handlers: Dict[str, Callable[[Message], None]] = {
             "hello": self._hello, "plan": self._plan, "begin": self._begin, "apply": self._apply,
-            "end": self._end, "rollback": self._rollback, "runs": self._runs,
+            "end": self._end, "rollback": self._rollback, "runs": self._runs, "lease": self._lease,
+            "unlock": self._unlock,
         }
 
     def serve(self) -> None:
@@ -177,7 +181,7 @@ class Agent:
         run = Run(self.session)
         holder = run.begin(message)
         if holder is not None:
-            self.session.send({"type": "locked", "holder": holder})
+            self.session.send({"type": "locked", "holder": holder, "stopped": self.session.stopping.is_set()})
             return
         self.run = run
         self.session.send({"type": "begun"})
@@ -205,3 +209,14 @@ class Agent:
         from personaplex_provision.agent import history
 
         self.session.send({"type": "runs", "runs": history.runs(self.session.store, message.get("run", ""))})
+
+    def _lease(self, message: Message) -> None:
+        from personaplex_provision.agent import unlock
+
+        del message
+        self.session.send({"type": "lease", **unlock.look(self.session.store)})
+
+    def _unlock(self, message: Message) -> None:
+        from personaplex_provision.agent import unlock
+
+        self.session.send({"type": "unlocked", **unlock.free(self.session.store, message)})

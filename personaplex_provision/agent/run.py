@@ -31,9 +31,24 @@ class Run:
         meta = dict(message["meta"])
         self.id = message["run"]
         self.session.fault.at = int(message.get("fault_at", 0))
-        holder = self.lease.take({"run": self.id, **meta}, float(message.get("lock_timeout", 0)))
+        holder = self.lease.take(
+            {"run": self.id, **meta}, float(message.get("lock_timeout", 0)),
+            lambda one: self.session.send({"type": "lease", "news": "waiting", "holder": one}), self.session.stopping,
+        )
         if holder is not None:
             return holder
+        try:
+            self._open(meta)
+        except BaseException:
+            self.lease.free()
+            raise
+        return None
+
+    def _open(self, meta: Dict[str, Any]) -> None:
+        previous = self.lease.previous
+        if previous is not None:
+            self.session.send({"type": "lease", "news": "took over", "holder": previous})
+            meta["took_over"] = {key: previous.get(key) for key in ("run", "who", "pid", "since")}
         records = recovery.last_run(self.session)
         owed = recovery.owed(records)
         for told in recovery.recover(self.session, records):
@@ -42,7 +57,6 @@ class Run:
         self.journal = Journal(self.session.store, self.id, self.session.clean)
         self.journal.write("run_start", run=self.id, owed=owed, sync=True, **meta)
         self.journal.listen(self._tell)
-        return None
 
     def apply(self, tasks: List[Task], options: Message) -> Message:
         """Runs one play's tasks; returns how many ended how, and the results that were registered."""

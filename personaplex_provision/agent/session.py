@@ -101,6 +101,12 @@ class Session:
         for one in waiting:
             one.put(None)
 
+    def asked_to_stop(self) -> None:
+        """Someone on the host wants the run to end (`provision unlock`): as the controller's `stop`."""
+        self.send({"type": "diagnostic", "severity": "warning",
+                   "summary": "this run was asked to stop by `provision unlock`: the running steps finish"})
+        self.stopping.set()
+
     def clean(self, record: Message) -> Message:
         """The record without the values of secrets."""
         if not self.secrets:

@@ -37,7 +37,7 @@ def roll_back(session: Session, message: Message) -> None:
         return
     holder = run.begin({**message, "run": message["id_"], "meta": {**message.get("meta", {}), "purpose": "rollback"}})
     if holder is not None:
-        session.send({"type": "locked", "holder": holder})
+        session.send({"type": "locked", "holder": holder, "stopped": session.stopping.is_set()})
         return
     runs = [one for one in rollback_runs(session, message) if one != run.id]
     undos = rollback.steps(session, runs)

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from personaplex_provision.cli import session
     from personaplex_provision.cli.inventory import as_yaml
     from personaplex_provision.cli.running import Job
-    from personaplex_provision.runs.undo import gather
+    from personaplex_provision.runs.asking import gather
 
     output, options = session.begin(args)
     found: dict[str, Any] = {}

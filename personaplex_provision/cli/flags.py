@@ -52,7 +52,7 @@ def forks(group: argparse._ActionsContainer) -> None:
 
 def lock(group: argparse._ActionsContainer) -> None:
     """`--lock-timeout`."""
-    group.add_argument("--lock-timeout", type=_seconds, metavar="SECONDS",
+    group.add_argument("--lock-timeout", type=seconds, metavar="SECONDS",
                        help="wait so long for a host that another run holds")
 
 
@@ -69,7 +69,7 @@ def link(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--private-key", "--key-file", metavar="FILE", help="key for ssh")
     group.add_argument("--accept-new-host-key", action="store_const", const=True,
                        help="remember the key of a host that is not known yet")
-    group.add_argument("-T", "--timeout", type=_seconds, metavar="SECONDS", help="time to reach a host in (default 10)")
+    group.add_argument("-T", "--timeout", type=seconds, metavar="SECONDS", help="time to reach a host in (default 10)")
     group.add_argument("--install-python", action="store_const", const=True,
                        help="install python3 on a host that has none")
 
@@ -111,7 +111,7 @@ def _count(text: str) -> int:
     return number
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     number = float(text)
     if not 0 <= number < 1e9:
         raise argparse.ArgumentTypeError("it must be a number of seconds")

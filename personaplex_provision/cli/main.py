@@ -21,6 +21,7 @@ COMMANDS = {
     "rollback": "take runs back",
     "resume": "finish an interrupted run",
     "runs": "list the runs recorded on the hosts",
+    "unlock": "show who holds the hosts, and free them",
     "graph": "show the tasks of a playbook and what each comes after",
     "inventory": "show hosts, groups and their variables",
     "vars": "show a host's variables, and where each was defined",
@@ -30,7 +31,7 @@ COMMANDS = {
     "completion": "print completion for a shell",
     "vault": "seal and open files with Ansible Vault",
 }
-RESERVED = ("verify", "doctor", "snapshot", "drift", "confirm", "attach", "unlock", "exec", "bench", "report", "ui",
+RESERVED = ("verify", "doctor", "snapshot", "drift", "confirm", "attach", "exec", "bench", "report", "ui",
             "lock", "import-ansible", "init", "pull", "bundle")
 "Names of commands to come: not to be used for anything else."
 

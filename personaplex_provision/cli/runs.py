@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from personaplex_provision.cli.running import Job
     from personaplex_provision.errors import Diagnostic, UsageError
     from personaplex_provision.reports.history import render_list, render_run
-    from personaplex_provision.runs.undo import recorded
+    from personaplex_provision.runs.asking import recorded
 
     if args.what and (args.what[0] not in ("show", "list") or len(args.what) != (2 if args.what[0] == "show" else 1)):
         raise UsageError(Diagnostic(f'"{" ".join(args.what)}" is not understood', hint="provision runs [show RUN]"))

@@ -12,7 +12,7 @@ from personaplex_provision.executors.connection import Connection
 from personaplex_provision.planning.coerce import Stock
 from personaplex_provision.planning.making import Made
 from personaplex_provision.runs.conversation import Conversation, Event
-from personaplex_provision.runs.hostrun import locked
+from personaplex_provision.runs.holder import locked
 from personaplex_provision.runs.identity import new_run, who
 
 _ONE = threading.Lock()

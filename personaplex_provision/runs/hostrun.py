@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,15 +124,13 @@ class HostRun:
 
     def begin(self, run: str, meta: Event) -> None:
         """Takes the host's lease and opens the journal. Raises LockedError."""
-        from personaplex_provision.errors import LockedError
-
-        reply = self._talk.ask({
+        reply = self._leased({
             "type": "begin", "run": run, "meta": meta, "lock_timeout": self.options.lock_timeout,
             "fault_at": self.options.fault_at,
-        }, "begun", "locked")
-        if reply["type"] == "locked":
-            raise LockedError(locked(self.name, reply["holder"]))
-        self.began = True
+        }, "begun")
+        self.began = reply["type"] == "begun"
+        if not self.began:
+            self.outcome.exit = 130
 
     def apply(self, part: Part) -> bool:
         """Applies a compiled play; False when something failed."""
@@ -165,17 +162,37 @@ class HostRun:
 
     def rollback(self, message: Event) -> Event:
         """Takes runs back, or says what that would do; returns `rolled_back` or `moved`. Raises LockedError."""
-        from personaplex_provision.errors import LockedError
-
-        reply = self._talk.ask({"type": "rollback", **message}, "rolled_back", "moved", "locked")
-        if reply["type"] == "locked":
-            raise LockedError(locked(self.name, reply["holder"]))
-        return reply
+        reply = self._leased({"type": "rollback", **message}, "rolled_back", "moved")
+        return {"type": "rolled_back", "good": True, "stopped": True} if reply["type"] == "locked" else reply
 
     def runs(self, only: str = "") -> list[Event]:
         """The runs recorded on the host, oldest first."""
         found: list[Event] = self._talk.ask({"type": "runs", "run": only}, "runs")["runs"]
         return found
+
+    def lease(self) -> Event:
+        """Whether the host is held, and the `holder` of whom its lease speaks."""
+        return self._talk.ask({"type": "lease"}, "lease")
+
+    def unlock(self, run: str, timeout: float, force: bool) -> Event:
+        """Has the host freed of a run; `how` says what came of it. Raises AgentError."""
+        return self._talk.ask({"type": "unlock", "run": run, "timeout": timeout, "force": force}, "unlocked")
+
+    def _leased(self, message: Event, *until: str) -> Event:
+        """Asks for what needs the host's lease, telling for whom it waits; `locked` is the answer when we were stopped.
+
+        Raises LockedError.
+        """
+        from personaplex_provision.errors import LockedError
+        from personaplex_provision.runs.holder import locked, news
+
+        reply = self._talk.ask(message, *until, "lease", "locked")
+        while reply["type"] == "lease":
+            self._tell({"type": "diagnostic", "host": self.name, **news(reply).as_json()})
+            reply = self._talk.follow(*until, "lease", "locked")
+        if reply["type"] == "locked" and not reply.get("stopped"):
+            raise LockedError(locked(self.name, reply["holder"]))
+        return reply
 
     # what the agent asks
 
@@ -357,17 +374,6 @@ class HostRun:
             return 1
         cores = int(self.hello.get("facts", {}).get("ansible_processor_vcpus", 2) or 2)
         return self.options.jobs or min(max(2 * cores, 4), 16)
-
-
-def locked(host: str, holder: Event) -> Diagnostic:
-    """The diagnostic for a host that another run holds."""
-    began = holder.get("since")
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began)) if isinstance(began, (int, float)) else ""
-    who = f"{holder.get('who', 'someone')}, run {holder.get('run', '?')}, process {holder.get('pid', '?')}"
-    return Diagnostic(
-        f"{host}: another run holds this host", f"held by {who}" + (f" since {since}" if since else ""),
-        hint="wait for it with --lock-timeout SECONDS",
-    )
 
 
 def _blobs_in(value: Any) -> list[str]:

@@ -228,7 +228,7 @@ def test_a_killed_controller_and_a_second_one(desk: Desk, hosts: list[LabHost]) 
     process.kill()
     process.communicate()
     code, said = desk.run("apply", "-y", long, "-l", "one")
-    assert code == 8 and re.search(r"held by \S+, run \S+, process \d+ since \d{4}-", said)
+    assert code == 8 and re.search(r"held by \S+, run \S+, apply of \S+ since [\d:]+, process \d+", said)
     code, said = desk.run("apply", "-y", long, "-l", "one", "--lock-timeout", "20")
     assert code == 0, said
     assert (hosts[0].root / "srv/killed-b").read_text() == "started\ndone\n"

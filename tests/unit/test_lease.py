@@ -16,6 +16,7 @@ import pytest
 from personaplex_provision.agent import lease as leases
 from personaplex_provision.agent import unlock
 from personaplex_provision.agent.lease import Lease
+from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.store import Store
 from personaplex_provision.runs.holder import described
 
@@ -23,6 +24,7 @@ WHO = {"who": "alice@pc1", "run": "r1", "purpose": "apply", "playbook": "/x/site
 HOLD = """
 import sys, time
 from personaplex_provision.agent.lease import Lease
+from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.store import Store
 assert Lease(Store(sys.argv[1])).take({"who": "alice@pc1", "run": "r1"}) is None
 print("held", flush=True)
@@ -135,7 +137,7 @@ def test_a_process_that_was_given_the_number_since_is_never_ended(store: Store) 
     try:
         found = json.loads(Path(store.path("lock")).read_text())
         Path(store.path("lock")).write_text(json.dumps({**found, "start": "another boot"}) + "\n")
-        with pytest.raises(unlock.ResourceError, match="not on it"):
+        with pytest.raises(ResourceError, match="not on it"):
             unlock.free(store, {"run": "r1", "timeout": 0, "force": True})
         assert process.poll() is None
     finally:

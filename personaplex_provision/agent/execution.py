@@ -14,7 +14,7 @@ from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal
 from personaplex_provision.agent.kinds import secret_fields
 from personaplex_provision.agent.planner import Planner
-from personaplex_provision.agent.resource import ResourceError
+from personaplex_provision.agent.resource import PASSING, ResourceError
 from personaplex_provision.agent.session import Disconnected, Message, Session
 from personaplex_provision.agent.step import hint_for, plain, shown
 from personaplex_provision.agent.task import Task
@@ -155,10 +155,14 @@ class Execution:
     def _intent(self, task: Task, finding: step.Finding) -> None:
         if task.changed is False and finding.action == "run" and not task.undo:
             return  # its author says that it changes nothing: there is nothing to recover or to take back
+        reversible = Planner.reversible(task, finding.reversible)
+        if self.session.required and reversible not in PASSING[self.session.required]:
+            raise ResourceError(f"it is {reversible}, and only what can be taken back was asked for",
+                                hint="without --require-reversible it is done")
         self.journal.write(
             "intent", task=task.address, name=task.name, kind=task.kind, params=task.params, user=task.user,
             before=step.before_of(finding.now), undo=task.undo, environment=task.environment,
-            reversible=Planner.reversible(task, finding.reversible),
+            reversible=reversible,
             owed=[self.handlers[one] for one in task.notify if one in self.handlers],
         )
 

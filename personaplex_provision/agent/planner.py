@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import queue
 import threading
@@ -99,7 +100,7 @@ class Planner:
         if task.external:
             self.flush()
             reply = self.session.ask({"type": "external", "task": task.address, "planning": True})
-            shown_of = {key: reply[key] for key in ("diff", "reason", "result") if key in reply}
+            shown_of = {key: reply[key] for key in ("diff", "reason", "result", "reversible") if key in reply}
             self._tell(task, reply["action"], **shown_of)
             return
         self._observe(task, resources[task.address])
@@ -234,7 +235,7 @@ class Planner:
 
     def _unknown(self, task: Task, resource: Resource, host: PlanningHost, why: str) -> None:
         self._seal(task, resource, host)
-        self._tell(task, "unknown", reason=why, reversible=self.reversible(task, resource.reversible))
+        self._tell(task, "unknown", reason=why, reversible=self._class(task, resource))
 
     def _seal(self, task: Task, resource: Resource, host: PlanningHost) -> None:
         """What a task that cannot be predicted provides is not known to those after it."""
@@ -252,9 +253,21 @@ class Planner:
         self.actions[task.address] = action
         message: Message = {"type": "plan_task", "task": task.address, "name": task.name, "kind": task.kind}
         message.update(action=action, **fields)
-        if task.skipped or not task.kind:
-            message.setdefault("reversible", "exact")
+        if "reversible" not in message:
+            found = self._class(task, None) if action != "none" else "exact"
+            message.update({"reversible": found} if found else {})
         self._events.append(message)
+
+    def _class(self, task: Task, resource: Resource | None) -> str:
+        """The class of a step whose state is not known; nothing for what is not known to be a step (an include)."""
+        if not task.kind or task.kind.startswith("include_"):
+            return ""
+        kind = kinds.find(task.kind, self.session.library)
+        found = kind.reversible
+        if resource is not None:
+            with contextlib.suppress(AttributeError, TypeError):  # a kind of the user's own may need to know the state
+                found = resource.reversibility(None)
+        return self.reversible(task, found)
 
     @staticmethod
     def reversible(task: Task, found: str) -> str:

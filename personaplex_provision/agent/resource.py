@@ -21,6 +21,10 @@ Address = typing.Tuple[str, str]
 `("unit", …)`, `("repository", …)`, `("venv", "/opt/x")`, `("command", "git")`."""
 
 
+PASSING = {"reversible": ("exact", "best-effort"), "exact": ("exact",)}
+"""Classes of steps that may be taken, by what `--require-reversible` asks for."""
+
+
 class Unpredictable(Exception):
     """Raised while planning when what will be found depends on what an earlier task changes; its text says what."""
 
@@ -63,7 +67,9 @@ class Resource:
     open_ended: ClassVar[bool] = False
     "Whether any other parameter is taken too, for kinds whose parameters are names of the user's (set_fact)."
     reversible: ClassVar[str] = "exact"
-    "`exact`, `best-effort` or `irreversible`; `reversibility()` may decide by the fields."
+    "`exact`, `best-effort` or `irreversible`; `reversibility()` may decide by the fields. The worst that is likely."
+    reversible_why: ClassVar[str] = ""
+    "Why it is of that class: a sentence for the reference page."
     exclusive: ClassVar[tuple[str, ...]] = ()
     "What the kind shares with others and cannot be used by two at once (`dpkg`)."
     probe: ClassVar[bool] = False
@@ -120,7 +126,7 @@ class Resource:
         return None
 
     def reversibility(self, now: Any) -> str:
-        """The class of this step given what is there now."""
+        """The class of this step given what is there now; None while that is not known."""
         return self.reversible
 
     def predict(self, now: Any, host: Host) -> None:

@@ -30,6 +30,7 @@ class Run:
         """Takes the lease, puts right what the last run left, opens the journal; returns who else holds the lease."""
         meta = dict(message["meta"])
         self.id = message["run"]
+        self.session.required = str(message.get("require_reversible") or "")
         self.session.fault.at = int(message.get("fault_at", 0))
         holder = self.lease.take(
             {"run": self.id, **meta}, float(message.get("lock_timeout", 0)),

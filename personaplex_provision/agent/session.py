@@ -40,6 +40,8 @@ class Session:
         self.secrets: Dict[str, str] = {}
         self.contents: Dict[str, bytes] = {}
         self.redactor = Redactor([])
+        self.required = ""
+        "What every step's class must be for it to be taken (a key of PASSING); empty for any."
         self.connected = True
         self.stopping = threading.Event()
         self.hosts: List[Host] = []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from personaplex_provision.cli import flags
 from personaplex_provision.cli.output import Output
+from personaplex_provision.reports.numbers import counted
 
 if TYPE_CHECKING:
     from personaplex_provision.cli.savedplan import Kept
+    from personaplex_provision.reports.planned import HostPlanned
     from personaplex_provision.runs.options import Options
 
 
@@ -22,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("-D", "--diff", action="store_true", help="differences are always shown")
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when something was changed")
     flags.everything(parser)
+    flags.reversible(parser)
     parser.set_defaults(run=run)
 
 
@@ -70,6 +74,8 @@ def apply(
         stage.pause()
         if kept is not None:
             kept.compare(fleet)
+        if options.require_reversible:
+            refuse_lasting(stage.planned.hosts.values(), options.require_reversible)
         if not output.json and not (yes and output.verbosity < 0):
             output.say(stage.plan_text(output.err, chains(fleet)))
         agreed = agree(output, job, question(stage.planned.totals()), "apply", yes)
@@ -106,6 +112,26 @@ def agree(output: Output, job: Any, question: str, command: str, yes: bool) -> b
     if isinstance(answer, Exception):
         raise answer
     return bool(answer)
+
+
+def refuse_lasting(hosts: Iterable[HostPlanned], required: str) -> None:
+    """Raises DeclinedError that names every step of a class which `--require-reversible` does not let pass."""
+    from personaplex_provision.agent.resource import PASSING
+    from personaplex_provision.errors import DeclinedError, Diagnostic
+
+    found = []
+    for host in hosts:
+        for entry in host.pending():
+            name = str(entry.get("reversible", "unknown"))
+            if name not in PASSING[required]:
+                said = "what it holds is not known yet" if name == "unknown" else f"it is {name}"
+                found.append(Diagnostic(f"{host.name}: {entry.get('name') or entry['task']} ({entry['kind']}): {said}"))
+    if found:
+        flag = "--require-reversible" + ("=exact" if required == "exact" else "")
+        raise DeclinedError([
+            Diagnostic(f"{flag}: {counted(len(found), 'step')} cannot be taken, and nothing was changed",
+                       hint="give a command its `undo:`, or leave the step out (--skip-tags, a `when`)"), *found,
+        ])
 
 
 def _changed(event: dict[str, Any]) -> bool:

@@ -45,6 +45,15 @@ def running(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--fault-at", type=int, metavar="N", help=HIDDEN)
 
 
+def reversible(parser: argparse.ArgumentParser) -> None:
+    """`--require-reversible`, whose stricter form is a flag of its own: a value may not eat the playbook's name."""
+    group = parser.add_argument_group("guards")
+    group.add_argument("--require-reversible", action="store_const", const="reversible",
+                       help="refuse when a step cannot be taken back, or may turn out so; best-effort passes")
+    group.add_argument("--require-reversible=exact", dest="require_reversible", action="store_const", const="exact",
+                       help="refuse when the way back of a step is not exact")
+
+
 def forks(group: argparse._ActionsContainer) -> None:
     """`-f`."""
     group.add_argument("-f", "--forks", type=_count, metavar="N", help="hosts at once (default 50)")

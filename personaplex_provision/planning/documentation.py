@@ -22,6 +22,7 @@ ROLLBACK = {
     "exact": "exact: what was there is kept before it is changed, and put back as it was",
     "best-effort": "best-effort: taken back as far as possible; what may stay behind is told in the plan",
     "irreversible": "irreversible: it cannot be taken back, unless the task says how with `undo:`; marked ! in plans",
+    "by step": "by step: decided for each step by what it asks for and what it finds; the plan tells",
 }
 
 CONTROLLER = {
@@ -61,6 +62,9 @@ class KindPage:
     summary: str
     text: str
     rollback: str
+    "A key of ROLLBACK."
+    why: str
+    "Why it is of that class."
     parameters: tuple[ParameterPage, ...]
     free_form: str
     probe: bool
@@ -79,8 +83,10 @@ def document(kind: str, library: Mapping[str, str] | None = None) -> KindPage:
         for one in parameters(cls).values()
     )
     example = str(getattr(module, "EXAMPLE", "")).strip("\n")
-    return KindPage(cls.kind, summary, rest.strip(), cls.reversible, pages, cls.free_form, cls.probe, example,
-                    _returns(cls))
+    varies = cls.reversibility is not Resource.reversibility
+    rollback = "by step" if varies else cls.reversible
+    return KindPage(cls.kind, summary, rest.strip(), rollback, cls.reversible_why, pages, cls.free_form, cls.probe,
+                    example, _returns(cls))
 
 
 def render_kind(kind: str, library: Mapping[str, str] | None = None, width: int = 100) -> str:
@@ -97,8 +103,8 @@ def render_kind(kind: str, library: Mapping[str, str] | None = None, width: int 
     if page.text:
         lines += [*_wrapped(page.text, width, ""), ""]
     lines += ["ROLLBACK", *_wrapped(ROLLBACK[page.rollback], width, "  ")]
-    if load_kind(name, library).reversibility is not Resource.reversibility:
-        lines += _wrapped("What is found on the host may decide otherwise for a step; the plan tells.", width, "  ")
+    if page.why:
+        lines += [f"  {line}" for line in textwrap.wrap(page.why, width - 2)]
     if page.probe:
         lines += ["", "It only reads, and so runs while planning."]
     lines += ["", "PARAMETERS"]

@@ -103,6 +103,5 @@ class Planned:
                     found.same += not entry.get("skipped")
                     continue
                 found.actions[action] += 1
-                if action != "unknown" or entry.get("reversible") == "irreversible":
-                    found.classes[str(entry.get("reversible", "exact"))] += 1
+                found.classes[str(entry.get("reversible", "unknown"))] += 1
         return found

@@ -61,6 +61,10 @@ def _planned(seen: list[Event]) -> Event:
     answer: Event = {"action": action, "reason": "on the controller"}
     for one in entries:
         answer.update({key: one[key] for key in ("diff", "result", "reason") if key in one})
+    lasting = any(one["action"] != "none" and one.get("reversible", "irreversible") == "irreversible"
+                  for one in entries)
+    # A rollback of this host's run does not reach it: the controller's own has to be taken back.
+    answer["reversible"] = "irreversible" if lasting else "exact" if action == "none" else "best-effort"
     return answer
 
 

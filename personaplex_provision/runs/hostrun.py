@@ -126,7 +126,7 @@ class HostRun:
         """Takes the host's lease and opens the journal. Raises LockedError."""
         reply = self._leased({
             "type": "begin", "run": run, "meta": meta, "lock_timeout": self.options.lock_timeout,
-            "fault_at": self.options.fault_at,
+            "fault_at": self.options.fault_at, "require_reversible": self.options.require_reversible,
         }, "begun")
         self.began = reply["type"] == "begun"
         if not self.began:
@@ -280,8 +280,8 @@ class HostRun:
             if task is not None and task.changed is False:
                 self.outcome.pending -= 1
                 self.outcome.unknown += 1
-        if action not in ("none", "unknown"):
-            name = str(event.get("reversible", "exact"))
+        if action != "none":
+            name = str(event.get("reversible", "unknown"))
             self.outcome.classes[name] = self.outcome.classes.get(name, 0) + 1
         task = self._task(address)
         if task is None or not (task.register or task.judged):

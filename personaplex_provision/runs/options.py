@@ -31,5 +31,7 @@ class Options:
     roles_path: list[str] = field(default_factory=list)
     shuffle: int | None = None
     "Seed of a random legal order of every host's graph, one task at a time; for proving the edges."
+    require_reversible: str = ""
+    "`reversible`: no step that cannot be taken back is taken; `exact`: none whose way back is only best-effort."
     fault_at: int = 0
     "The N-th journal or file-system operation of the agent is its last; for proving recovery."

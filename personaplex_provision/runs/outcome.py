@@ -25,7 +25,7 @@ class HostOutcome:
     unknown: int = 0
     "Steps a plan could not decide."
     classes: dict[str, int] = field(default_factory=dict)
-    "Steps that will change, by rollback class."
+    "Steps that will or may change something, by rollback class; `unknown` for what may hold several."
 
     def count(self, outcome: str) -> None:
         """One more task that ended so."""

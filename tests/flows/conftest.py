@@ -23,6 +23,8 @@ class Bench:
     folder: Path
     capture: pytest.CaptureFixture[str]
     events: list[Event] = field(default_factory=list)
+    out: str = ""
+    "What the last `text` printed."
 
     @property
     def place(self) -> Path:
@@ -47,6 +49,12 @@ class Bench:
         code = main([command, *arguments, "--json"])
         out = self.capture.readouterr().out
         self.events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+        return code
+
+    def text(self, command: str, *arguments: str) -> int:
+        """Runs a command on the playbook as people read it; what it prints is in `out` afterwards."""
+        code = main([command, str(self.folder / "site.yml"), *arguments])
+        self.out = self.capture.readouterr().out
         return code
 
     def apply(self, *arguments: str) -> int:

@@ -46,7 +46,7 @@ def test_hosts_with_equal_plans_are_grouped_and_a_different_one_is_not() -> None
 def test_totals_count_every_host() -> None:
     totals = planned(events.plan("a"), events.plan("b"), events.unreachable("c")).totals()
     assert dict(totals.actions) == {"create": 2, "update": 4, "delete": 2, "run": 2, "unknown": 2}
-    assert dict(totals.classes) == {"exact": 6, "best-effort": 2, "irreversible": 2}
+    assert dict(totals.classes) == {"exact": 8, "best-effort": 2, "irreversible": 2}
     assert (totals.same, totals.skipped, totals.hosts, totals.unreachable) == (2, 2, 2, 1)
 
 

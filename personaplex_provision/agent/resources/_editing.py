@@ -37,6 +37,9 @@ _ROOM = 1 << 16
 class EditedFile(PathResource):
     """A text file of which a part is managed."""
 
+    reversible_why = (
+        "The file that was there is kept before it is changed, with owner, mode and times, and comes back as it was."
+    )
     aliases = {"dest": "path", "destfile": "path", "name": "path", "validate": "validation"}
 
     backup: bool = False

@@ -11,6 +11,8 @@ from personaplex_provision.agent.resource import Address, Change, Resource
 class Effectless(Resource):
     """A node without effects: it is always in state."""
 
+    reversible_why = "It changes nothing, so there is nothing to take back."
+
     def observe(self, host: Host) -> Any:
         return self
 

@@ -35,6 +35,9 @@ from personaplex_provision.agent.values import Blob
 class PlacedFile(Resource):
     """A file with a given content, owner, group and mode."""
 
+    reversible_why = (
+        "The file that was there is kept before it is replaced, with owner, mode and times, and comes back as it was."
+    )
     identity = ("dest", "basename")
     unmanaged: ClassVar[Tuple[str, ...]] = ("src", "backup", "force", "follow", "validation")
     aliases = {"path": "dest", "validate": "validation"}

@@ -22,6 +22,10 @@ class Running(Resource):
 
     readable = False
     reversible = "irreversible"
+    reversible_why = (
+        "What a program did is not known, so nothing here can take it back; with `undo:` the task says how, "
+        "best-effort."
+    )
     free_form = "cmd"
     aliases = {"_raw_params": "cmd"}
 

@@ -54,6 +54,12 @@ class Apt(Resource):
     """
 
     kind = "apt"
+    reversible = "best-effort"
+    reversible_why = (
+        "Packages that were only installed are purged with all their scripts made: exact. Versions that were replaced "
+        "or removed come back from kept .deb files, whose scripts run again: best-effort. Where no .deb of an old "
+        "version is to be had it is irreversible. Fetched package lists stay."
+    )
     aliases = {
         "package": "name", "pkg": "name", "update-cache": "update_cache", "install-recommends": "install_recommends",
         "default-release": "default_release", "allow-downgrade": "allow_downgrade",
@@ -211,7 +217,9 @@ class Apt(Resource):
         after = "".join(f"{name} {new}\n" for name, _, new in now.transaction if new)
         return before, after + (f"# {now.size}\n" if now.size else "")
 
-    def reversibility(self, now: Apt) -> str:
+    def reversibility(self, now: Apt | None) -> str:
+        if now is None:
+            return self.reversible
         if now.missing is None:
             return "exact"
         if now.lost:

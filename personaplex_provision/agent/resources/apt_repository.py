@@ -29,6 +29,9 @@ class AptRepository(Resource):
     """
 
     kind = "apt_repository"
+    reversible_why = (
+        "The source file comes back as it was, or goes; lists that were fetched from it stay in apt's cache."
+    )
     aliases = {"update-cache": "update_cache"}
     identity = ("repo",)
     exclusive = ("apt-sources",)

@@ -43,6 +43,7 @@ class AuthorizedKey(Resource):
     """
 
     kind = "authorized_key"
+    reversible_why = "The file of keys and the directory made for it come back as they were, or go."
     identity = ("user", "path")
     aliases = {"exclusive": "exclusively"}
     unmanaged = ("manage_dir", "follow", "validate_certs")

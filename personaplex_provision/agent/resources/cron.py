@@ -41,6 +41,7 @@ class Cron(Resource):
     """
 
     kind = "cron"
+    reversible_why = "The table and the files it is kept in come back as they were; what a job did meanwhile stays."
     identity = ("name", "user", "cron_file")
     aliases = {"value": "job", "dom": "day", "dow": "weekday"}
 

@@ -35,6 +35,9 @@ class Deb822Repository(Resource):
     """
 
     kind = "deb822_repository"
+    reversible_why = (
+        "The source file and its key come back as they were, or go; lists that were fetched stay in apt's cache."
+    )
     aliases = {"update-cache": "update_cache"}
     exclusive = ("apt-sources",)
     unmanaged = ("fingerprint", "update_cache", "install_python_debian")

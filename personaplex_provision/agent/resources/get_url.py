@@ -57,6 +57,7 @@ class GetUrl(Resource):
     """
 
     kind = "get_url"
+    reversible_why = "The file that was at `dest` is kept before it is replaced, and comes back as it was."
     slow = True
     identity = ("dest",)
     unmanaged = (

@@ -40,6 +40,9 @@ class Git(Resource):
     """
 
     kind = "git"
+    reversible_why = (
+        "A checkout that was made goes; of one that was there the whole tree is kept before it is changed."
+    )
     slow = True
     identity = ("dest",)
     unmanaged = (

@@ -26,6 +26,7 @@ class Group(Resource):
     """
 
     kind = "group"
+    reversible_why = "The account files come back as they were; other changes to them since are refused first."
     exclusive = ("accounts",)
     unmanaged = ("system", "non_unique", "force")
 

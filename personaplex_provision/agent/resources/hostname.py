@@ -27,6 +27,7 @@ class Hostname(Resource):
     """
 
     kind = "hostname"
+    reversible_why = "The file comes back as it was, and the running name is set again."
     identity = ()
     unmanaged = ("use",)
 

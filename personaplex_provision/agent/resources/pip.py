@@ -47,6 +47,7 @@ class PipPackages(Resource):
     """
 
     kind = "pip"
+    reversible_why = "The environment's tree is kept before pip changes it, and comes back as it was."
     slow = True
     exclusive = OnePip("virtualenv")
     free_form = ""

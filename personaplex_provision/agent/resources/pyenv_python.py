@@ -41,6 +41,7 @@ class PyenvPython(Resource):
     """
 
     kind = "pyenv_python"
+    reversible_why = "The directory of that version goes, or the one that was there comes back whole."
     slow = True
     identity = ("version", "root")
     unmanaged = (

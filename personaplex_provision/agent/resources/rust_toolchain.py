@@ -35,6 +35,7 @@ class RustToolchain(Resource):
     """
 
     kind = "rust_toolchain"
+    reversible_why = "Both trees, rustup's and cargo's, are kept whole before they are changed, and come back."
     slow = True
     identity = ("rustup_home", "cargo_home")
     unmanaged = ("profile", "rustup_version", "dist_server", "update_root", "init_sha256")

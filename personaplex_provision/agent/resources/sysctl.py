@@ -28,6 +28,7 @@ class Sysctl(Resource):
     """
 
     kind = "sysctl"
+    reversible_why = "The file comes back as it was, and the running value is set again."
     aliases = {"key": "name", "val": "value"}
     unmanaged = ("reload", "sysctl_set", "ignoreerrors")
     identity = ("name", "sysctl_file")

@@ -39,6 +39,11 @@ class SystemdService(Resource):
     """
 
     kind = "systemd_service"
+    reversible = "best-effort"
+    reversible_why = (
+        "Running, enabled and masked are put back as they were: exact. A restart or reload of a unit that was running "
+        "has happened; the unit runs as before: best-effort."
+    )
     aliases = {"service": "name", "unit": "name", "daemon-reload": "daemon_reload", "daemon-reexec": "daemon_reexec"}
     unmanaged = ("daemon_reload", "daemon_reexec", "scope", "no_block", "force")
     slow = True
@@ -135,8 +140,9 @@ class SystemdService(Resource):
         """Whether what is asked for is done every time."""
         return self.state in ("restarted", "reloaded") or (self.state == "started" and now.momentary)
 
-    def reversibility(self, now: SystemdService) -> str:
-        return "best-effort" if self.state in ("restarted", "reloaded") and now.state == "started" else "exact"
+    def reversibility(self, now: SystemdService | None) -> str:
+        was = now is None or now.state == "started"
+        return "best-effort" if self.state in ("restarted", "reloaded") and was else "exact"
 
     def converge(self, now: SystemdService, host: Host) -> None:
         if self.daemon_reexec:

@@ -51,6 +51,9 @@ class TlsCertificate(PathResource):
     """
 
     kind = "tls_certificate"
+    reversible_why = (
+        "The key and the certificate that were there are kept before they are replaced, and come back as they were."
+    )
     aliases = {"dest": "path", "certificate": "path", "privatekey": "key_path", "privatekey_path": "key_path"}
     unmanaged = ("days", "renew_before", "key_size")
 

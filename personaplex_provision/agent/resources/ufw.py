@@ -35,6 +35,9 @@ class Ufw(Resource):
     """
 
     kind = "ufw"
+    reversible_why = (
+        "The rules and settings are kept, put back and loaded again, and a firewall that was off is off again."
+    )
     aliases = {
         "policy": "default", "if": "interface", "if_in": "interface_in", "if_out": "interface_out", "from": "from_ip",
         "src": "from_ip", "to": "to_ip", "dest": "to_ip", "port": "to_port", "protocol": "proto", "app": "name",

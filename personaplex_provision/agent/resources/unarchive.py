@@ -47,6 +47,7 @@ class Unarchive(Resource):
     """
 
     kind = "unarchive"
+    reversible_why = "Every file that is replaced is kept before it is, and what was made goes."
     slow = True
     identity = ("dest",)
     unmanaged = (

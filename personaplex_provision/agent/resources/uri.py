@@ -53,6 +53,11 @@ class Uri(Resource):
     """
 
     kind = "uri"
+    reversible = "irreversible"
+    reversible_why = (
+        "GET, HEAD and OPTIONS change nothing and their `dest` comes back as it was: exact. Any other method acts on "
+        "somebody else's state, which nothing here can take back: irreversible."
+    )
     probe = _OnlyReads()
     readable = False
     identity = ()
@@ -139,7 +144,7 @@ class Uri(Resource):
     def action(self, now: Uri, changes: List[Change]) -> str:
         return "run" if changes else "none"
 
-    def reversibility(self, now: Uri) -> str:
+    def reversibility(self, now: Uri | None) -> str:
         return "exact" if self.method.upper() in ("GET", "HEAD", "OPTIONS") else "irreversible"
 
     def converge(self, now: Uri, host: Host) -> None:

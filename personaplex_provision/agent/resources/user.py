@@ -42,6 +42,7 @@ class User(Resource):
     """
 
     kind = "user"
+    reversible_why = "The account files, and a home directory that was made, moved or removed, come back as they were."
     aliases = {"user": "name", "createhome": "create_home"}
     exclusive = ("accounts",)
     unmanaged = (

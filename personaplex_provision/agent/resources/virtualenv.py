@@ -40,6 +40,7 @@ class Virtualenv(Resource):
     """
 
     kind = "virtualenv"
+    reversible_why = "An environment that was made goes; one that was there is kept whole before it is made anew."
     slow = True
     exclusive = OnePip("path")
     unmanaged = ("upgrade_pip", "pip_args")

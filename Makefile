@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 COVERING ?= tests/unit tests/golden tests/flows tests/laws
 
-.PHONY: help demo test fast lab lint types coverage soak bench-quick schema clean
+.PHONY: help demo test fast lab lint types coverage soak bench bench-quick schema clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/' | sort
@@ -50,8 +50,12 @@ soak: $(VENV)/.test ## the long counts
 	PROVISION_ORDERS=20 $(BIN)/pytest -m "lab" tests/lab/test_order.py
 	PROVISION_CONTROLLERS=20 $(BIN)/pytest -m "lab" tests/lab/test_lease.py
 
-bench-quick: $(VENV)/.test ## a plan over SSH beside the bare connection
+bench: $(VENV)/.test ## us, the floor and our peers on lab hosts; writes docs/bench.json and docs/bench.svg (under 30 minutes)
+	@sh tools/lab-needs
 	$(BIN)/python -m tests.benchmarks
+
+bench-quick: $(VENV)/.test ## a plan and a run over SSH beside the floor
+	$(BIN)/python -m tests.benchmarks quick
 
 schema: $(BIN)/provision ## the JSON schema that editors read
 	$(BIN)/provision schema > schema.json

@@ -1,42 +1,40 @@
-"""A plan over SSH beside the bare connection, on one lab host."""
+"""Ours over SSH beside the floor, on one lab host that is in state."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks import bare, workload
-from tests.benchmarks.timing import Times, measure, once
+from tests.benchmarks import tools
+from tests.benchmarks.timing import Times, once
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 
 LIMIT = 2.0
-"What a plan of resources that are in state may cost, in bare connections."
+"What a plan or a run of resources that are in state may cost, in floors."
 
 
 class Bench:
-    """A host that is in the state of the workload, and the two commands."""
+    """A host that is in the state of the workload, and the commands."""
 
     def __init__(self, lab: Lab, host: LabHost, folder: Path) -> None:
-        program = shutil.which("provision", path=str(Path(sys.executable).parent)) or "provision"
-        playbook = str(workload.write(folder / "playbook"))
-        inventory = str(lab.inventory([host]))
-        # Where byte code must not be written, every run would compile our own modules anew, and only ours.
-        self.environment = {
-            "XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache"),
-            "PYTHONDONTWRITEBYTECODE": "",
-        }
-        self.plan = [program, "plan", "--detailed-exitcode", "-i", inventory, playbook]
-        "Exits with 2, and so fails to be measured, when anything is not in state."
-        self.bare = [sys.executable, bare.__file__, host.address, str(lab.access.identity), str(lab.access.known_hosts)]
-        once([program, "apply", "-y", "-i", inventory, playbook], self.environment)
+        self.host = host
+        self.tools = [tools.ours(lab, folder, planning=True), tools.ours(lab, folder), tools.floor(lab, folder)]
+        once(self.tools[1].command([host]), self.tools[1].environment)
+        # Fails to be measured when anything is not in state.
+        self.detailed = [*self.tools[0].command([host]), "--detailed-exitcode"]
 
     def run(self, rounds: int) -> list[Times]:
-        """Both, in turn."""
-        return measure({"plan of 184": self.plan, "bare": self.bare}, rounds, self.environment)
+        """All, in turn; once before to warm up. Raises CalledProcessError."""
+        found = [Times(tool.name) for tool in self.tools]
+        once(self.detailed, self.tools[0].environment)
+        for number in range(rounds + 1):
+            for times, tool in zip(found, self.tools, strict=True):
+                one = once(tool.command([self.host]), tool.environment, tool.cwd)
+                if number:
+                    times.runs.append(one)
+        return found
 
 
 @contextlib.contextmanager

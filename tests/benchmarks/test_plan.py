@@ -1,4 +1,4 @@
-"""A plan of many small resources costs at most two bare connections, and starting costs next to nothing."""
+"""A plan of many small resources costs at most two floors, and starting costs next to nothing."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ def test_the_workload_is_what_it_says() -> None:
 
 
 @pytest.mark.lab
-def test_a_plan_in_state_costs_at_most_two_bare_connections(place: Bench) -> None:
+def test_a_run_in_state_costs_at_most_two_floors(place: Bench) -> None:
     times = place.run(9)
-    plan, bare = times
-    # Pairs, since a busy moment falls on both of a pair.
-    ratio = statistics.median(one / other for one, other in zip(plan.seconds, bare.seconds, strict=True))
-    assert min(ratio, plan.median / bare.median) <= LIMIT, table(times)
+    *ours, floor = times
+    for one in ours:
+        # Pairs, since a busy moment falls on both of a pair.
+        ratio = statistics.median(mine / bare for mine, bare in zip(one.seconds, floor.seconds, strict=True))
+        assert min(ratio, one.median / floor.median) <= LIMIT, table(times)
 
 
 def test_the_version_is_there_in_a_tenth_of_a_second() -> None:
     program = [str(Path(sys.executable).parent / "provision"), "--version"]
-    assert min(once(program, {"PYTHONDONTWRITEBYTECODE": ""}) for _ in range(7)) < 0.1
+    assert min(once(program, {"PYTHONDONTWRITEBYTECODE": ""}).seconds for _ in range(7)) < 0.1
 
 
 def test_importing_the_package_imports_no_library() -> None:

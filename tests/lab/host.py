@@ -27,7 +27,9 @@ ENVIRONMENT = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/
 class LabHost:
     """A disposable host. `run` goes through ssh; `enter` needs no ssh and is the way back in after a lock-out."""
 
-    def __init__(self, name: str, suite: str, network: Network, access: Access, directory: Path) -> None:
+    def __init__(
+        self, name: str, suite: str, network: Network, access: Access, directory: Path, more: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.suite = suite
         self.address = network.address()
@@ -35,7 +37,7 @@ class LabHost:
         self.access = access
         self._network = network
         self._directory = directory
-        self._tree = tree(suite)
+        self._tree = tree(suite, more)
         self._machine: Machine | None = None
         self._fingerprinter = Fingerprinter()
         self._machine_id = secrets.token_hex(16)

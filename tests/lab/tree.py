@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from .commands import CommandFailed, run
@@ -44,20 +45,21 @@ touch /etc/.updated /var/.updated
 """
 
 
-def tree(suite: str) -> Path:
-    """The root tree of `suite`, built when the cache has none; building takes about a minute."""
-    recipe = hashlib.sha256(repr((suite, PACKAGES, PREPARE)).encode()).hexdigest()[:12]
+def tree(suite: str, more: Sequence[str] = ()) -> Path:
+    """The root tree of `suite`, with `more` packages, built when the cache has none; building takes about a minute."""
+    packages = (*PACKAGES, *more)
+    recipe = hashlib.sha256(repr((suite, packages, PREPARE)).encode()).hexdigest()[:12]
     with locked(f"tree-{suite}"):
         done = cache() / f"{suite}-{recipe}"
         if not done.exists():
-            _build(suite, done)
+            _build(suite, done, packages)
         return done
 
 
-def _build(suite: str, done: Path) -> None:
+def _build(suite: str, done: Path, packages: Sequence[str]) -> None:
     making = done.with_name(f"{done.name}.building")
     shutil.rmtree(making, ignore_errors=True)
-    bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(making), mirror()]
+    bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(making), mirror()]
     try:
         run(bootstrap)
     except CommandFailed as error:

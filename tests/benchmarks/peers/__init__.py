@@ -1,0 +1,1 @@
+"""The same state in the words of other tools."""

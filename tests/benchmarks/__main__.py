@@ -71,7 +71,7 @@ def everything(out: Path) -> int:
     (out / "bench.svg").write_text(chart.draw(whole))
     print(report.text(whole), file=sys.stderr)
     print(json.dumps(whole))
-    return 1 if found["differences"] else 0
+    return 1 if found["differences"] or found["failures"] else 0
 
 
 def _extras() -> dict[str, Callable[[Lab, Path], dict[str, Any]]]:

@@ -31,7 +31,7 @@ def main(want: dict[str, Any]) -> int:
             os.symlink(target, path)
             count += 1
     with open("/var/lib/dpkg/status", encoding="utf-8") as file:
-        status = file.read()
+        status = "\n" + file.read()
     for name in want["packages"]:
         at = status.find(f"\nPackage: {name}\n")
         if "Status: install ok installed" not in status[at:status.find("\n\n", at)]:

@@ -28,6 +28,7 @@ def text(found: dict[str, Any]) -> str:
                 if one["version"]}
     lines += [f"{name}: {version}" for name, version in versions.items()]
     lines += [f"left out: {one}" for one in found["left_out"]]
+    lines += [f"FAILED: {one}" for one in found["failures"]]
     lines += [f"DIFFERENT: {one}" for one in found["differences"]] or ["every tool left the same state"]
     lines.append("peak: of the largest process; cpu: of all processes but what stays behind in the background")
     return "\n".join(lines)

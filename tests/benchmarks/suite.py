@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -97,13 +98,13 @@ class Suite:
         self.lab = lab
         self.folder = folder
         self.want = want
-        self.found: dict[str, Any] = {"cells": [], "left_out": [], "differences": []}
+        self.found: dict[str, Any] = {"cells": [], "left_out": [], "differences": [], "failures": []}
         self._keep = keep
         self._tools: dict[str, Tool] = {}
         self._expected: dict[int, str] = {}
 
     def run(self) -> None:
-        """Measures every cell there is time for. Raises CalledProcessError when a tool fails."""
+        """Measures every cell there is time for."""
         most = max((cell.hosts for cell in self.want.cells), default=0)
         with _hosts(self.lab, min(most, 1)) as first, contextlib.ExitStack() as stack:
             hosts = list(first)
@@ -135,13 +136,19 @@ class Suite:
                     if number and (spent[name] > self.want.patience or time.monotonic() > self.want.deadline):
                         continue
                     self._before(cell.case, hosts)
-                    one = self._once(tool, inside, hosts)
+                    try:
+                        one = self._once(tool, inside, hosts)
+                    except subprocess.CalledProcessError as error:
+                        # The others are still worth knowing.
+                        spent[name] = float("inf")
+                        self.found["failures"].append(f"{cell.name}: {tool.name} failed: {str(error.output)[-600:]}")
+                        continue
                     spent[name] += one.seconds
                     times[name].runs.append(one)
                     if not number and name != "plan":
                         self._compare(tool, cell, hosts)
         found["tools"] = {name: {"name": one.name, "version": tools[name].version, **one.as_json()}
-                          for name, one in times.items()}
+                          for name, one in times.items() if one.runs}
         self.found["cells"].append(found)
 
     def _tool(self, name: str) -> Tool:

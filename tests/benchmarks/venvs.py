@@ -19,7 +19,7 @@ def environment(name: str, *packages: str) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run([newest_python(), "-m", "venv", str(folder)], check=True)
-            pip = [str(folder / "bin/pip"), "install", "-q", "--disable-pip-version-check", *packages]
+            pip = [str(folder / "bin/pip"), "install", "-qq", "--disable-pip-version-check", *packages]
             subprocess.run(pip, check=True, stdout=subprocess.DEVNULL)
             (folder / "done").touch()
     return folder / "bin"

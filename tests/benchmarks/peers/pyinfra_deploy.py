@@ -15,7 +15,7 @@ for start, line in workload.LINES:
     files.line(path=f"{workload.PLACE}/lines", line=f"^{start}.*$", replace=line)
 for number, path in workload.TEMPLATES:
     files.template(src="templates/bench.j2", dest=path, mode="644", number=number, inventory_hostname=host.name,
-                   jinja_env_kwargs={"trim_blocks": True, "keep_trailing_newline": True})
+                   jinja_env_kwargs={"trim_blocks": True})
 server.group(group=workload.GROUP[0], gid=workload.GROUP[1])
 for name, uid in workload.USERS:
     server.user(user=name, uid=uid, group=workload.GROUP[0], shell="/bin/sh", comment=name, ensure_home=False)

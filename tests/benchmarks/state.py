@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from tests.benchmarks import workload
 from tests.lab.host import LabHost
@@ -40,18 +40,18 @@ print(json.dumps(found))
 """
 
 
-def reset(hosts: list[LabHost]) -> None:
+def reset(hosts: Sequence[LabHost]) -> None:
     """Takes away all that the workload makes."""
     _on_each(hosts, lambda host: str(host.enter(["/bin/sh", "-c", _RESET], check=False).returncode))
 
 
-def drift(hosts: list[LabHost]) -> None:
+def drift(hosts: Sequence[LabHost]) -> None:
     """Someone edits one of the files by hand."""
     for host in hosts:
         (host.root / DRIFTED.lstrip("/")).write_text("edited by hand\n")
 
 
-def fingerprints(hosts: list[LabHost]) -> dict[str, str]:
+def fingerprints(hosts: Sequence[LabHost]) -> dict[str, str]:
     """A digest of each host's state, as far as the workload is about it."""
     return dict(_on_each(hosts, lambda host: hashlib.sha256(text(host).encode()).hexdigest()))
 
@@ -61,14 +61,7 @@ def text(host: LabHost) -> str:
     return json.dumps(json.loads(host.enter(["python3", "-c", _READ]).stdout), indent=1, sort_keys=True)
 
 
-def _on_each(hosts: list[LabHost], work: object) -> list[tuple[str, str]]:
+def _on_each(hosts: Sequence[LabHost], work: object) -> list[tuple[str, str]]:
     assert callable(work)
     with ThreadPoolExecutor(8) as pool:
         return list(zip([host.name for host in hosts], pool.map(work, hosts), strict=True))
-
-
-def differing(one: LabHost, other: str, folder: Path) -> Path:
-    """Keeps two states beside each other for a person to compare; returns the directory."""
-    (folder / "found.json").write_text(text(one))
-    (folder / "expected.json").write_text(other)
-    return folder

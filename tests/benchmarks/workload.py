@@ -18,7 +18,10 @@ PACKAGES = (
 )  # fmt: skip
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 UNIT_PATH = "/etc/systemd/system/bench.service"
-TEMPLATE = "# {{ bench_host | default(inventory_hostname) }}\n{{ number }}\n{% for one in range(number) %}\nitem {{ one }}\n{% endfor %}\n"
+TEMPLATE = (
+    "# {{ bench_host | default(inventory_hostname) }}\n{{ number }}\n"
+    "{% for one in range(number) %}\nitem {{ one }}\n{% endfor %}\n"
+)
 "`bench_host`: many simulated hosts share one machine, and so its state."
 CRON = "#Ansible: bench\n* 3 * * * root true\n"
 

@@ -59,6 +59,7 @@ def spare(path: str) -> str:
 def restore(image: Image, store: Store) -> str:
     """Puts the path back as it was; returns what had to stay and why, or nothing. Raises OSError."""
     path, kind = image["path"], image["type"]
+    store.fault.step()
     for left in (spare(path), f"{path.rstrip('/')}.provision-undo"):  # what a cut-off write or undo left
         with contextlib.suppress(OSError):
             _remove(left, True)
@@ -67,6 +68,7 @@ def restore(image: Image, store: Store) -> str:
     if kind == "directory":
         if not os.path.isdir(path) or os.path.islink(path):
             _remove(path, True)
+            store.fault.step()
             os.makedirs(path)
         _dress(path, image)
         return ""
@@ -74,7 +76,9 @@ def restore(image: Image, store: Store) -> str:
         beside = f"{path.rstrip('/')}.provision-undo"
         copy_tree(image["aside"], beside)
         copy_owner(image["aside"], beside)
+        store.fault.step()
         _remove(path, True)
+        store.fault.step()
         os.rename(beside, path)
         _dress(path, image)
         return ""
@@ -97,6 +101,7 @@ def restore(image: Image, store: Store) -> str:
             target.flush()
             os.fsync(target.fileno())
         _dress(beside, image)
+    store.fault.step()
     os.replace(beside, path)
     return ""
 

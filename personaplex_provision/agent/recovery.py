@@ -94,8 +94,10 @@ def _one(session: Session, journal: Journal, intent: Record, records: List[Recor
             try:
                 if before is not None:
                     resource.recover(before, host)
-                # Without its secret the resource is what was there before, which says nothing of being complete.
-                done = resource is not before and resource.readable and not resource.diff(resource.observe(host))
+                # Without its secret the resource is what was there before, which says nothing of being complete; nor
+                # does it where the step was one of a rollback, which is only half done while any image is not back.
+                said = resource is not before and resource.readable and "redo" not in intent
+                done = said and not resource.diff(resource.observe(host))
             except (ResourceError, OSError, Unpredictable):
                 pass  # a run must be able to begin whatever an earlier one left
         if done:

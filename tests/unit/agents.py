@@ -58,11 +58,11 @@ class Agents:
         finally:
             agent.close()
 
-    def plan(self, *tasks: Task) -> dict[str, Event]:
-        """Address -> what the plan says of it."""
+    def plan(self, *tasks: Task, **options: Any) -> dict[str, Event]:
+        """Address -> what the plan says of it. `options` go with `plan`."""
         self.events.clear()
         with self.talk() as talk:
-            talk.ask({"type": "plan", "tasks": [one.to_json() for one in tasks]}, "planned")
+            talk.ask({"type": "plan", "tasks": [one.to_json() for one in tasks], **options}, "planned")
         return {one["task"]: one for one in self.events if one["type"] == "plan_task"}
 
     def run(self, *tasks: Task, fault_at: int = 0, rollback: bool = False, **options: Any) -> dict[str, str]:
@@ -89,11 +89,30 @@ class Agents:
         """How a task of the last run ended."""
         return next(one for one in self.events if one["type"] == "task_end" and one["task"] == address)
 
-    def rollback(self, **message: Any) -> Event:
-        """Takes a run back; the answer."""
+    def recover(self, fault_at: int = 0) -> bool:
+        """Begins and ends an empty run, which first puts right what the last one left; False when a fault killed it."""
         self.events.clear()
-        with self.talk() as talk:
-            return talk.ask({"type": "rollback", "id_": new_run(), **message}, "rolled_back", "moved", "locked")
+        try:
+            with self.talk(bool(fault_at)) as talk:
+                talk.ask({"type": "begin", "run": new_run(), "meta": {}, "fault_at": fault_at}, "begun")
+                talk.ask({"type": "end", "outcome": "ok"}, "ended")
+        except UnreachableError:
+            if not fault_at:
+                raise
+            return False
+        return True
+
+    def rollback(self, fault_at: int = 0, **message: Any) -> Event:
+        """Takes a run back; the answer, of type `killed` when a fault killed the agent."""
+        self.events.clear()
+        asked = {"type": "rollback", "id_": new_run(), "fault_at": fault_at, **message}
+        try:
+            with self.talk(bool(fault_at)) as talk:
+                return talk.ask(asked, "rolled_back", "moved", "locked")
+        except UnreachableError:
+            if not fault_at:
+                raise
+            return {"type": "killed"}
 
     def runs(self) -> list[Event]:
         """The runs that are recorded."""

@@ -114,6 +114,9 @@ class RustToolchain(Resource):
         if settled.state == "present" and settled.toolchain != self.toolchain:
             self._run(host, [*program, "default", self.toolchain], trees)
 
+    def recover(self, before: RustToolchain, host: Host) -> None:
+        host.remove(_installer(host.expand(self.cargo_home)))
+
     def predict(self, now: RustToolchain, host: Host) -> None:
         host.opaque(host.expand(self.rustup_home))
         host.opaque(host.expand(self.cargo_home))
@@ -131,7 +134,7 @@ class RustToolchain(Resource):
 
     def _install(self, host: Host, cargo: str, trees: List[str]) -> None:
         host.mkdir(cargo)
-        at = f"{cargo}/rustup-init"
+        at = _installer(cargo)
         request = Request(self._init_url(), follow="all")
         checksum = Checksum("sha256", self.init_sha256 or "", f"{request.url}.sha256")
         with fetched(request, host, resolve(checksum, request, host)) as (file, _):
@@ -191,3 +194,7 @@ def _default(host: Host, rustup: str) -> str:
         return ""
     found = re.search(r'(?m)^default_toolchain\s*=\s*"([^"]*)"', text)
     return found[1] if found else ""
+
+
+def _installer(cargo: str) -> str:
+    return f"{cargo}/rustup-init"

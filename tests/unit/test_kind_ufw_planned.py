@@ -41,6 +41,7 @@ def life(bare: Life, tmp_path: Path) -> Life:
     (tmp_path / "bin/sh").symlink_to("/bin/sh")
     host = bare.planning()
     for path, text in ON.items():
+        host.mkdir(str(Path(path).parent))
         host.write(path, text.encode())
     return bare
 

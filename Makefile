@@ -46,7 +46,8 @@ coverage: $(VENV)/.test ## how much of agent/ and planning/ the tests reach, age
 	@$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 
-soak: $(VENV)/.test ## the long counts
+soak: $(VENV)/.test ## the long counts: every kill, a line of figures for each proof
+	PROVISION_CRASHES=all $(BIN)/pytest tests/proofs/test_crash.py
 	PROVISION_ORDERS=20 $(BIN)/pytest -m "lab" tests/lab/test_order.py
 	PROVISION_CONTROLLERS=20 $(BIN)/pytest -m "lab" tests/lab/test_lease.py
 

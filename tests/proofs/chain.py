@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from personaplex_provision.agent.task import Task
+from personaplex_provision.runs.conversation import Event
 from tests.lab.fingerprint import Fingerprint, Fingerprinter, difference
 from tests.laws.case import Case
 from tests.laws.driver import task_of
 from tests.laws.laws import filled, name_of
-from tests.unit.agents import Agents, Event
+from tests.unit.agents import Agents
 
 OLD, NEW, THIRD = "old", "new", "neither old nor new"
 

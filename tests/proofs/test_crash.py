@@ -1,4 +1,4 @@
-"""Killed anywhere, and killed again while that is put right: every resource is old or new, and rollback restores all."""
+"""Killed anywhere, and again while that is put right: every resource is old or new, and rollback restores all."""
 
 from __future__ import annotations
 

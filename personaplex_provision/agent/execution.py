@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Set
 
 from personaplex_provision.agent import image as images
-from personaplex_provision.agent import step
+from personaplex_provision.agent import step, texts
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal
 from personaplex_provision.agent.kinds import secret_fields
@@ -139,6 +139,8 @@ class Execution:
         extra: Message = {"action": outcome.action}
         if outcome.marks:
             extra["marks"] = outcome.marks
+            if not task.no_log:
+                texts.keep(self.session.store, self.journal.run, outcome.marks, self.session.redactor.text)
         if outcome.changed and not task.no_log:
             secret = secret_fields(task.params)
             extra["diff"] = [
@@ -164,6 +166,7 @@ class Execution:
             before=step.before_of(finding.now), undo=task.undo, environment=task.environment,
             reversible=reversible,
             owed=[self.handlers[one] for one in task.notify if one in self.handlers],
+            **({"no_log": True} if task.no_log else {}),
         )
 
     def _image(self, task: Task, image: images.Image) -> None:

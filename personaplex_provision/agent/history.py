@@ -29,20 +29,28 @@ def runs(store: Store, only: str = "") -> List[Dict[str, Any]]:
         start, end = records[0], records[-1]
         closed = end["type"] == "run_end"
         undone.update(end.get("undoes", []) if closed else [])
+        begun: Dict[str, Any] = next((one for one in records if one["type"] == "rollback_start"), {})
         classes = [one.get("reversible", "exact") for one in records if one["type"] == "intent"]
         found.append({
             **{key: value for key, value in start.items() if key not in ("type", "owed")},
             "outcome": end["outcome"] if closed else "unfinished",
             "ended": end["ts"] if closed else None,
             "undoes": end.get("undoes", []) if closed else [],
+            "targets": begun.get("runs", []),
+            "continues": begun.get("continues", ""),
             "changed": sum(one["type"] == "task_end" and bool(one.get("marks") or one["outcome"] == "changed")
                            for one in records) if classes else 0,
             "failed": sum(one["type"] == "task_end" and one["outcome"] == "failed" for one in records),
             "reversible": max(classes, key=_WORST.index, default="exact"),
-            **({"events": [one for one in records if one["type"] not in ("image",)]} if only else {}),
+            **({"events": [_public(one) for one in records if one["type"] != "image"]} if only else {}),
         })
     for one in found:
         one["undone"] = one["run"] in undone
         if one["outcome"] == "rolled back":
             one["changed"] = 0
     return found
+
+
+def _public(record: Dict[str, Any]) -> Dict[str, Any]:
+    """A record without what only a rollback has a use for."""
+    return {key: value for key, value in record.items() if key not in ("marks", "after")}

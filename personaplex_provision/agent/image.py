@@ -1,22 +1,20 @@
-"""The image of a path: everything needed to put it back, and a mark by which a later change is noticed."""
+"""The image of a path: everything needed to put it back, whole or by its aspects."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import shutil
 import stat
-from typing import Any, Dict
+from typing import Any, Collection, Dict, Optional
 
+from personaplex_provision.agent.look import sha256_of, xattrs
 from personaplex_provision.agent.store import Store, copy_owner, copy_tree, making
 
 Image = Dict[str, Any]
 """`{"path", "type": absent|file|link|directory|tree|other, "mode", "uid", "gid", "mtime_ns", "sha256", "size",
 "target", "aside", "xattrs", "whole"}`; `whole` tells that undoing an absent path removes a whole tree."""
-
-_FLEETING = "__pycache__"
 
 
 def capture(path: str, store: Store, whole: bool = False, link: bool = False) -> Image:
@@ -34,7 +32,7 @@ def capture(path: str, store: Store, whole: bool = False, link: bool = False) ->
         return {**image, "type": "absent"}
     image.update(
         mode=stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid,
-        mtime_ns=status.st_mtime_ns, xattrs=_xattrs(path),
+        mtime_ns=status.st_mtime_ns, xattrs=xattrs(path),
     )
     if stat.S_ISREG(status.st_mode):
         sha256, size = store.keep(path)
@@ -56,10 +54,20 @@ def spare(path: str) -> str:
     return os.path.join(folder or ".", f".{name[:200]}.provision-new")
 
 
-def restore(image: Image, store: Store) -> str:
-    """Puts the path back as it was; returns what had to stay and why, or nothing. Raises OSError."""
+def restore(image: Image, store: Store, aspects: Optional[Collection[str]] = None) -> str:
+    """Puts the path back as it was; returns what had to stay and why, or nothing. Raises OSError.
+
+    With `aspects` only those come back, and the others stay as they are now.
+    """
     path, kind = image["path"], image["type"]
+    if aspects is not None and not aspects:
+        return ""
     store.fault.step()
+    if aspects is not None and kind != "absent" and _type(path) == ("directory" if kind == "tree" else kind):
+        image = _blended(image, aspects)
+        if "content" not in aspects:
+            _own(path, image) if kind == "link" else _dress(path, image)
+            return ""
     for left in (spare(path), f"{path.rstrip('/')}.provision-undo"):  # what a cut-off write or undo left
         with contextlib.suppress(OSError):
             _remove(left, True)
@@ -93,8 +101,7 @@ def restore(image: Image, store: Store) -> str:
     beside = f"{path}.provision-undo"
     if kind == "link":
         os.symlink(image["target"], beside)
-        with contextlib.suppress(PermissionError):
-            os.lchown(beside, image["uid"], image["gid"])
+        _own(beside, image)
     else:
         with store.open(image["sha256"]) as source, making(beside, path) as target:
             shutil.copyfileobj(source, target)
@@ -106,30 +113,21 @@ def restore(image: Image, store: Store) -> str:
     return ""
 
 
-def mark(path: str, whole: bool = False) -> str:
-    """A short digest of what is at `path`: type, mode, owner, content, for a tree names, sizes and times."""
-    digest = hashlib.sha256()
+def _type(path: str) -> str:
     try:
-        status = os.lstat(path)
+        mode = os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return "absent"
-    digest.update(f"{status.st_mode:o} {status.st_uid} {status.st_gid}".encode())
-    if stat.S_ISLNK(status.st_mode):
-        digest.update(os.readlink(path).encode(errors="surrogateescape"))
-    elif stat.S_ISREG(status.st_mode):
-        with open(path, "rb") as file:
-            for chunk in iter(lambda: file.read(1 << 20), b""):
-                digest.update(chunk)
-    elif stat.S_ISDIR(status.st_mode) and whole:
-        for top, folders, files in os.walk(path):
-            folders[:] = sorted(one for one in folders if one != _FLEETING)
-            for name in sorted([*folders, *files]):
-                found = os.lstat(os.path.join(top, name))
-                spread = 0 if stat.S_ISDIR(found.st_mode) else found.st_mtime_ns
-                size = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
-                line = f"{top[len(path):]}/{name} {found.st_mode:o} {found.st_uid} {found.st_gid} {size} {spread}"
-                digest.update(line.encode(errors="surrogateescape"))
-    return digest.hexdigest()[:32]
+    return {stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFDIR: "directory"}.get(stat.S_IFMT(mode), "other")
+
+
+def _blended(image: Image, aspects: Collection[str]) -> Image:
+    """The image, with what is there now in place of all but these aspects."""
+    path, found = image["path"], dict(image)
+    status = os.lstat(path)
+    here = {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid, "xattrs": xattrs(path),
+            "mtime_ns": status.st_mtime_ns}
+    return {**found, **{name: value for name, value in here.items() if name not in aspects}}
 
 
 def _holds(path: str, image: Image) -> bool:
@@ -138,13 +136,9 @@ def _holds(path: str, image: Image) -> bool:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode) or status.st_size != image["size"]:
             return False
-        digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            for chunk in iter(lambda: file.read(1 << 20), b""):
-                digest.update(chunk)
+        return sha256_of(path) == str(image["sha256"])
     except OSError:
         return False
-    return digest.hexdigest() == str(image["sha256"])
 
 
 def _remove(path: str, whole: bool) -> str:
@@ -165,11 +159,15 @@ def _remove(path: str, whole: bool) -> str:
     return ""
 
 
-def _dress(path: str, image: Image) -> None:
+def _own(path: str, image: Image) -> None:
     with contextlib.suppress(PermissionError):
-        os.chown(path, image["uid"], image["gid"])
+        os.lchown(path, image["uid"], image["gid"])
+
+
+def _dress(path: str, image: Image) -> None:
+    _own(path, image)
     os.chmod(path, image["mode"])
-    for name in _xattrs(path):
+    for name in xattrs(path):
         if name not in image["xattrs"]:
             with contextlib.suppress(OSError):
                 os.removexattr(path, name)
@@ -177,11 +175,3 @@ def _dress(path: str, image: Image) -> None:
         with contextlib.suppress(OSError):
             os.setxattr(path, name, base64.b64decode(value))
     os.utime(path, ns=(image["mtime_ns"], image["mtime_ns"]))
-
-
-def _xattrs(path: str) -> Dict[str, str]:
-    found = {}
-    with contextlib.suppress(OSError):
-        for name in os.listxattr(path, follow_symlinks=False):
-            found[name] = base64.b64encode(os.getxattr(path, name, follow_symlinks=False)).decode()
-    return found

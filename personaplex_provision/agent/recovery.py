@@ -6,7 +6,7 @@ from typing import Any, Dict, List
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import journal as journals
-from personaplex_provision.agent import kinds
+from personaplex_provision.agent import kinds, step
 from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.resource import Resource, ResourceError, Unpredictable
 from personaplex_provision.agent.session import Session
@@ -83,6 +83,7 @@ def _one(session: Session, journal: Journal, intent: Record, records: List[Recor
     task = Task(intent["task"], intent.get("name", ""), intent["kind"], intent["params"], user=intent.get("user", ""))
     taken = images_of(records, intent)
     resource, before = _rebuilt(session, task, intent)
+    undoing = "redo" in intent
     if resource is not None:
         try:
             host = session.host(task)
@@ -94,18 +95,18 @@ def _one(session: Session, journal: Journal, intent: Record, records: List[Recor
             try:
                 if before is not None:
                     resource.recover(before, host)
-                # Without its secret the resource is what was there before, which says nothing of being complete; nor
-                # does it where the step was one of a rollback, which is only half done while any image is not back.
-                said = resource is not before and resource.readable and "redo" not in intent
-                done = said and not resource.diff(resource.observe(host))
+                # Without its secret the resource is what was there before, which says nothing of being complete. A step
+                # of a rollback is put back to where it began, so that the next rollback goes on from there.
+                told = resource is not before and resource.readable and not undoing
+                done = told and not resource.diff(resource.observe(host))
             except (ResourceError, OSError, Unpredictable):
                 pass  # a run must be able to begin whatever an earlier one left
         if done:
-            marks = {one["path"]: [images.mark(one["path"], bool(one["whole"])), bool(one["whole"])] for one in taken}
+            marks = step.marks_of(taken)
             journal.write("task_end", sync=True, task=task.address, name=task.name, kind=task.kind, outcome="changed",
                           seconds=0, marks=marks, owed=intent.get("owed", []), recovered=True)
             return _told(f'"{task.name}" was interrupted by the end of an earlier run and turned out to be complete')
-        if before is not None:
+        if before is not None and not undoing:
             with host.identity.acting():
                 try:
                     resource.restore(before, host)
@@ -113,6 +114,8 @@ def _one(session: Session, journal: Journal, intent: Record, records: List[Recor
                     return _told(f'"{task.name}" was interrupted and could not be undone: {error}', "error")
     left = put_back(session, taken)
     journal.write("reverted", sync=True, task=task.address)
+    if undoing:
+        return _told(f'taking back "{task.name}" was interrupted; the next rollback does it', detail="\n".join(left))
     if not taken and (resource is None or not resource.readable):
         return _told(f'"{task.name}" was interrupted; how far it came cannot be told, look before running it again')
     return _told(f'"{task.name}" was interrupted by the end of an earlier run and was undone', detail="\n".join(left))

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import journal as journals
-from personaplex_provision.agent import kinds, step
+from personaplex_provision.agent import kinds, step, texts
+from personaplex_provision.agent.foresight import Foresight, Way, said
 from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.recovery import images_of, settle
 from personaplex_provision.agent.resource import Resource, ResourceError
 from personaplex_provision.agent.session import Message, Session
 from personaplex_provision.agent.task import Task
 
+Key = Tuple[str, int]
+"""A step that changed something: its run, and which record of the journal is its end."""
+
 
 @dataclass
 class Undo:
-    """One step to take back. `marks` is path -> [mark after the step, whether a whole tree]."""
+    """One step to take back. `marks` is path -> [look after the step, whether a whole tree]."""
 
-    run: str
+    key: Key
     task: Task
     intent: Record
     images: List[images.Image]
     marks: Dict[str, List[Any]] = field(default_factory=dict)
+    ended: float = 0.0
     redo: bool = False
     "Whether the step was itself an undo, so that taking it back does the original anew."
+    of: Optional[Key] = None
+    "The step that it undid, if so."
+    ways: List[Way] = field(default_factory=list)
+    "What becomes of its paths, in the order in which they go back."
+
+    @property
+    def run(self) -> str:
+        """The run that took the step."""
+        return self.key[0]
 
     @property
     def possible(self) -> bool:
@@ -35,96 +49,132 @@ class Undo:
 
 
 def steps(session: Session, runs: List[str]) -> List[Undo]:
-    """The steps of `runs` in the order in which they are to be taken back."""
+    """The steps of `runs` in the order in which they are to be taken back.
+
+    A step ends before those that require it start, so that the newest first is also the reverse order of the graph.
+    What one of these runs has taken back of another is done with, both ways.
+    """
     found: List[Undo] = []
     for run in sorted(runs):
         records = journals.read(session.store, run)
         open_: Dict[str, List[Record]] = {}
-        for record in records:
+        for number, record in enumerate(records):
             kind, name = record["type"], record.get("task", "")
             if kind == "intent":
                 open_.setdefault(name, []).append(record)
             elif kind == "reverted":
                 settle(open_, name)
             elif kind == "task_end" and name in open_:
-                found.append(_undo(run, open_.pop(name)[0], record, records))
-    return found[::-1]
+                found.append(_undo((run, number), open_.pop(name)[0], record, records))
+    known, done = {one.key for one in found}, set()
+    for one in reversed(found):
+        if one.key not in done and one.of in known:
+            done |= {one.key, one.of}
+    return [one for one in reversed(found) if one.key not in done]
 
 
-def _undo(run: str, intent: Record, end: Record, records: List[Record]) -> Undo:
+def _undo(key: Key, intent: Record, end: Record, records: List[Record]) -> Undo:
     task = Task(
         intent["task"], intent.get("name", ""), intent["kind"], intent["params"], user=intent.get("user", ""),
-        undo=intent.get("undo"), environment=intent.get("environment", {}),
+        undo=intent.get("undo"), environment=intent.get("environment", {}), no_log=bool(intent.get("no_log")),
     )
-    return Undo(run, task, intent, images_of(records, intent), end.get("marks", {}), bool(intent.get("redo")))
+    of = intent.get("of")
+    return Undo(key, task, intent, images_of(records, intent), end.get("marks", {}), float(end["ts"]),
+                bool(intent.get("redo")), (of[0], of[1]) if of else None)
 
 
-def moved(undos: List[Undo]) -> List[Message]:
-    """Paths that someone changed since the runs, each with the task that wrote them last."""
-    found: List[Message] = []
-    later: List[str] = []
+def look_ahead(session: Session, undos: List[Undo], force: bool = False) -> None:
+    """Decides what becomes of every path, before anything is touched; `force` has what both changed come back too."""
+    secret = _secret_paths(session)
+    foresight = Foresight(session.store, secret.__contains__, force)
     for undo in undos:
-        for path, (mark, whole) in undo.marks.items():
-            if not any(_overlap(path, one) for one in later) and images.mark(path, bool(whole)) != mark:
-                found.append({"task": undo.task.address, "name": undo.task.name, "path": path, "run": undo.run})
-        later += undo.marks
+        undo.ways = foresight.ways(undo.run, undo.images, undo.marks, undo.ended) if undo.possible else []
+
+
+def _secret_paths(session: Session) -> Set[str]:
+    """Paths that any run recorded here wrote a secret to, or wrote without telling what."""
+    found: Set[str] = set()
+    for run in session.store.runs():
+        try:
+            records = journals.read(session.store, run)
+        except OSError:
+            continue
+        hidden = {one["task"] for one in records if one["type"] == "intent" and _hides(one)}
+        found.update(one["image"]["path"] for one in records if one["type"] == "image" and one.get("image")
+                     and one.get("task") in hidden)
     return found
 
 
-def _overlap(a: str, b: str) -> bool:
-    return a == b or a.startswith(b.rstrip("/") + "/") or b.startswith(a.rstrip("/") + "/")
+def _hides(intent: Record) -> bool:
+    if intent.get("no_log") or kinds.secret_fields(intent["params"]):
+        return True
+    return any(isinstance(one, dict) for one in intent.get("environment", {}).values())
+
+
+def moved(undos: List[Undo]) -> List[Message]:
+    """What someone changed since of that which the runs changed, each path once, with the task that wrote it last."""
+    found: Dict[str, Message] = {}
+    for undo in undos:
+        for way in undo.ways:
+            if way.refused and way.image["path"] not in found:
+                found[way.image["path"]] = {
+                    "task": undo.task.address, "name": undo.task.name, "path": way.image["path"], "run": undo.run,
+                    "changes": way.refused,
+                }
+    return list(found.values())
 
 
 def describe(session: Session, undo: Undo) -> Message:
     """The `rollback_task` event that says what taking the step back will do."""
-    diff: List[Message] = []
-    preview = ""
-    for image in reversed(undo.images):
-        now = images.mark(image["path"], bool(image["whole"]))
-        if image["type"] == "absent":
-            if now != "absent":
-                diff.append({"field": image["path"], "before": "present", "after": "absent"})
-            continue
-        state = "changed" if now != "absent" else "absent"
-        diff.append({"field": image["path"], "before": state, "after": "as before"})
-        if image["type"] == "file" and not kinds.secret_fields(undo.task.params):
-            preview += _preview(session, image)
+    found: Message = {"type": "rollback_task", **_event(undo), "action": "undo" if undo.possible else "none",
+                      "diff": [one for way in undo.ways for one in way.comes]}
     resource = _before(session, undo)
     if resource is not None and not undo.images:
         try:
             now_ = resource.observe(session.host(undo.task))
             secret = kinds.secret_fields(undo.task.params)
-            diff += [{"field": one.field, "before": _told(one.before, one.field, secret),
-                      "after": _told(one.after, one.field, secret)} for one in resource.diff(now_)]
+            found["diff"] += [{"field": one.field, "before": _told(one.before, one.field, secret),
+                               "after": _told(one.after, one.field, secret)} for one in resource.diff(now_)]
         except (ResourceError, OSError):
             pass
-    action = "undo" if undo.possible else "none"
-    found: Message = {"type": "rollback_task", "task": undo.task.address, "name": undo.task.name,
-                      "kind": undo.task.kind, "undoes": undo.run, "action": action, "diff": diff}
+    preview = "\n".join(way.preview for way in undo.ways if way.preview)
     if preview:
         found["preview"] = preview
-    if not undo.possible:
-        found["reason"] = "it cannot be taken back and has no `undo:`"
+    found.update(_remarks(undo))
+    if found.get("refused"):
+        found["action"] = "refused"
     return found
+
+
+def _event(undo: Undo) -> Message:
+    task = undo.task
+    return {"task": task.address, "name": task.name, "kind": task.kind, "undoes": undo.run}
+
+
+def _remarks(undo: Undo) -> Message:
+    """What stays and what is refused, and the reason in words."""
+    if not undo.possible:
+        return {"reason": "it cannot be taken back and has no `undo:`"}
+    stays = [one for way in undo.ways for one in way.stays]
+    refused = [one for way in undo.ways for one in way.refused]
+    words = [f"stays as someone made it since: {said(one)}" for one in stays]
+    words += [way.note for way in undo.ways if way.note]
+    found: Message = {"stays": stays} if stays else {}
+    if refused:
+        found["refused"] = refused
+        words.append(f"someone changed it since: {', '.join(said(one) for one in refused)}")
+    return {**found, **({"reason": "; ".join(words)} if words else {})}
 
 
 def _told(value: Any, field: str, secret: Dict[str, str]) -> Any:
     return f"(secret {secret[field]})" if field in secret and value is not None else step.shown(value)
 
 
-def _preview(session: Session, image: images.Image) -> str:
-    try:
-        with session.store.open(image["sha256"]) as file:
-            before = file.read(step.TEXT_LIMIT + 1).decode("utf-8", "replace")
-        with open(image["path"], "rb") as file:
-            now = file.read(step.TEXT_LIMIT + 1).decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return step.text_diff(now, before)
-
-
 def take_back(session: Session, journal: Journal, undos: List[Undo]) -> bool:
-    """Takes the steps back in order, journaled so that this can be undone too; False when one failed."""
+    """Takes the steps back in order, as `look_ahead` saw them, journaled so that this can be undone too.
+
+    False when one failed, or when it was stopped before the last.
+    """
     good = True
     for undo in undos:
         if session.stopping.is_set():
@@ -135,11 +185,9 @@ def take_back(session: Session, journal: Journal, undos: List[Undo]) -> bool:
 
 def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
     began = time.monotonic()
-    task = undo.task
-    event: Message = {"task": task.address, "name": task.name, "kind": task.kind, "undoes": undo.run}
+    task, event = undo.task, {**_event(undo), **_remarks(undo)}
     if not undo.possible:
-        why = "it cannot be taken back and has no `undo:`"
-        journal.write("rollback_task", outcome="skipped", seconds=0, reason=why, **event)
+        journal.write("rollback_task", outcome="skipped", seconds=0, diff=[], **event)
         return True
 
     def record(image: images.Image) -> None:
@@ -161,8 +209,10 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
             now = None
     journal.write("intent", task=task.address, name=task.name, kind=task.kind, params=task.params, user=task.user,
                   before=_kept(now, task), undo=task.undo, environment=task.environment, redo=not undo.redo,
-                  reversible=undo.intent.get("reversible", "exact"))
-    left: List[str] = []
+                  of=list(undo.key), reversible=undo.intent.get("reversible", "exact"),
+                  **({"no_log": True} if task.no_log else {}))
+    told = describe(session, undo)
+    event.update({name: told[name] for name in ("diff", "preview") if name in told})
     try:
         if task.undo and not undo.redo:
             _author_undo(session, task, host)
@@ -171,11 +221,7 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
         elif before is not None:
             with host.identity.acting():
                 _wanted(session, task, before).restore(before, host)
-        for image in reversed(undo.images):
-            host.touch_image(image["path"], whole=bool(image["whole"]) or image["type"] == "tree")
-            said = images.restore(image, session.store)
-            if said:
-                left.append(said)
+        left = [one for one in (_go(way, host) for way in undo.ways) if one]
         session.machine.forget()
     except (ResourceError, OSError) as error:
         summary = error.summary if isinstance(error, ResourceError) else step.plain(error)
@@ -183,12 +229,29 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
         journal.write("rollback_task", sync=True, outcome="failed", seconds=round(time.monotonic() - began, 4),
                       diagnostic={"severity": "error", "summary": summary, "detail": detail}, **event)
         return False
-    journal.write("task_end", sync=True, outcome="changed", seconds=round(time.monotonic() - began, 4),
-                  marks=step.taken_marks(host), hidden=True, **event)
-    if left:
-        event["reason"] = "; ".join(left)
-    journal.write("rollback_task", outcome="changed", seconds=round(time.monotonic() - began, 4), **event)
+    seconds = round(time.monotonic() - began, 4)
+    marks = step.taken_marks(host)
+    if not _hides(undo.intent):
+        texts.keep(session.store, journal.run, marks, lambda text: text)
+    journal.write("task_end", sync=True, outcome="changed", seconds=seconds, marks=marks, hidden=True, **_event(undo))
+    notes = [one for one in left if one not in event.get("reason", "")]
+    if notes:
+        event["reason"] = "; ".join([event["reason"], *notes] if "reason" in event else notes)
+    journal.write("rollback_task", outcome="changed", seconds=seconds, **event)
     return True
+
+
+def _go(way: Way, host: Any) -> str:
+    """Puts a path back; returns what had to stay and why, or nothing. Raises OSError."""
+    if way.aspects == ():
+        return ""
+    image, aspects = way.image, way.aspects
+    host.touch_image(image["path"], whole=bool(image["whole"]) or image["type"] == "tree")
+    if way.text is not None:
+        sha256, size = host.store.put(way.text.encode())
+        image = {**image, "sha256": sha256, "size": size, "mtime_ns": time.time_ns()}
+        aspects = (*(aspects or ()), "mtime_ns")
+    return images.restore(image, host.store, aspects)
 
 
 def _kept(now: Resource | None, task: Task) -> Dict[str, Any]:

@@ -78,7 +78,9 @@ class Run:
         """Takes back what this run has done so far; False when that failed."""
         assert self.journal is not None
         self.session.stopping.clear()
-        return rollback.take_back(self.session, self.journal, rollback.steps(self.session, [self.id]))
+        undos = rollback.steps(self.session, [self.id])
+        rollback.look_ahead(self.session, undos, force=True)
+        return rollback.take_back(self.session, self.journal, undos)
 
     def close(self, outcome: str, **meta: Any) -> None:
         """Closes the journal and frees the lease."""

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.look import look
 from personaplex_provision.agent.resource import Change, Resource, ResourceError, dump, to_wire
 
 TEXT_LIMIT = 256 * 1024
@@ -27,7 +28,7 @@ class Finding:
 
 @dataclass
 class Outcome:
-    """What applying a resource gave. `marks` is path -> mark after the change, `[mark, whole]`."""
+    """What applying a resource gave. `marks` is path -> `[look after the change, whole]`."""
 
     changed: bool
     action: str = "none"
@@ -114,8 +115,13 @@ def undo_failed(resource: Resource, now: Resource, host: Host) -> List[str]:
 
 
 def taken_marks(host: Host) -> Dict[str, List[Any]]:
-    """Marks of every path whose image was taken."""
-    return {one["path"]: [images.mark(one["path"], bool(one["whole"])), bool(one["whole"])] for one in host.images()}
+    """Looks at every path whose image was taken."""
+    return marks_of(host.images())
+
+
+def marks_of(taken: List[images.Image]) -> Dict[str, List[Any]]:
+    """What is now at the path of each image, as `task_end` has it: path -> `[look, whole]`."""
+    return {one["path"]: [look(one["path"], bool(one["whole"])), bool(one["whole"])] for one in taken}
 
 
 def _settled(resource: Resource, after: Resource) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional, Tuple
 
 from personaplex_provision.agent import history, rollback
 from personaplex_provision.agent.resource import ResourceError
@@ -10,23 +10,51 @@ from personaplex_provision.agent.run import Run
 from personaplex_provision.agent.session import Message, Session
 
 
-def rollback_runs(session: Session, message: Message) -> List[str]:
-    """Ids of the runs to take back: the last, `run` and all after it, or everything since `to`.
+def rollback_runs(session: Session, message: Message, mine: str = "") -> Tuple[List[str], str]:
+    """Ids of the runs to take back, and of the rollback that was cut off and is gone on with.
 
-    Raises ResourceError when the run is not recorded here.
+    The runs are the last that changed something, `run` and all after it, or everything since `to`; without a name, what
+    an unfinished rollback was to take back. Raises ResourceError when the run is not recorded here.
     """
-    known = [one["run"] for one in history.runs(session.store) if one["changed"]]
-    every = [one["run"] for one in history.runs(session.store)]
+    found = [one for one in history.runs(session.store) if one["run"] != mine]
+    known = [one["run"] for one in found if one["changed"]]
+    open_ = _unfinished(found)
+    first = _first(found, message)
+    if not first and open_ is not None:
+        first = min(open_["targets"])
+    if not first:
+        return _with_its_parts(found, known[-1:]), ""
+    runs = [one for one in known if (one > first if message.get("to") else one >= first)]
+    return runs, open_["run"] if open_ is not None and set(open_["targets"]) <= set(runs) else ""
+
+
+def _first(found: List[Message], message: Message) -> str:
     wanted = message.get("run") or message.get("to")
     if not wanted:
-        return known[-1:]
-    found = [one for one in every if one.startswith(wanted)]
-    if len(found) != 1:
-        word = "several runs start" if found else "no run on this host starts"
+        return ""
+    named = [str(one["run"]) for one in found if one["run"].startswith(wanted)]
+    if len(named) != 1:
+        word = "several runs start" if named else "no run on this host starts"
         raise ResourceError(f'{word} with "{wanted}"', hint="`provision runs` lists them")
-    if message.get("to"):
-        return [one for one in known if one > found[0]]
-    return [one for one in known if one >= found[0]]
+    return named[0]
+
+
+def _unfinished(found: List[Message]) -> Optional[Message]:
+    """The rollback that did not come to its end, unless something was changed since."""
+    for one in reversed(found):
+        if one["targets"]:
+            return one if one["outcome"] != "ok" else None
+        if one["changed"]:
+            return None
+    return None
+
+
+def _with_its_parts(found: List[Message], runs: List[str]) -> List[str]:
+    """A rollback with those that it went on with: together they are one."""
+    for one in reversed(found):
+        if one["run"] in runs and one["continues"]:
+            runs = [one["continues"], *runs]
+    return runs
 
 
 def roll_back(session: Session, message: Message) -> None:
@@ -39,22 +67,29 @@ def roll_back(session: Session, message: Message) -> None:
     if holder is not None:
         session.send({"type": "locked", "holder": holder, "stopped": session.stopping.is_set()})
         return
-    runs = [one for one in rollback_runs(session, message) if one != run.id]
+    try:
+        runs, continues = rollback_runs(session, message, run.id)
+    except ResourceError:
+        run.close("refused", undoes=[])
+        raise
     undos = rollback.steps(session, runs)
+    rollback.look_ahead(session, undos, bool(message.get("force")))
     moved = [] if message.get("force") else rollback.moved(undos)
     if moved:
         run.close("refused", undoes=[])
         session.send({"type": "moved", "paths": moved})
         return
-    session.send({"type": "rollback_start", "runs": runs, "steps": len(undos)})
     assert run.journal is not None
+    run.journal.write("rollback_start", sync=True, runs=runs, continues=continues, steps=len(undos))
     good = rollback.take_back(session, run.journal, undos)
-    run.close("ok" if good else "failed", undoes=runs)
-    session.send({"type": "rolled_back", "good": good, "runs": runs, "stopped": session.stopping.is_set()})
+    stopped = session.stopping.is_set()
+    run.close("ok" if good else "interrupted" if stopped else "failed", undoes=runs if good else [])
+    session.send({"type": "rolled_back", "good": good, "runs": runs, "stopped": stopped and not good})
 
 
 def _plan(session: Session, message: Message) -> None:
-    runs = rollback_runs(session, message)
+    runs, _ = rollback_runs(session, message)
     undos = rollback.steps(session, runs)
+    rollback.look_ahead(session, undos, bool(message.get("force")))
     session.send_many([rollback.describe(session, one) for one in undos])
     session.send({"type": "rolled_back", "good": True, "runs": runs, "moved": rollback.moved(undos), "plan": True})

@@ -34,7 +34,7 @@ def rollback(
         _moved(host, host.rollback({**wanted, "plan": True}), force or plan)
 
     runs = [open_host(project, name, become, tell) for name, become in hosts.items()]
-    wanted: Event = {"run": run, "to": to}
+    wanted: Event = {"run": run, "to": to, "force": force}
     each(runs, lambda host: host.connect(), tell, options)
     each(reached(runs), look, tell, options)
     if not plan and any(host.outcome.exit == 0 for host in runs):
@@ -42,7 +42,7 @@ def rollback(
             raise DeclinedError("declined: nothing was changed")
         for host in reached(runs):
             if host.outcome.exit == 0:
-                message = {**wanted, "id_": mine, "force": force, "lock_timeout": options.lock_timeout,
+                message = {**wanted, "id_": mine, "lock_timeout": options.lock_timeout, "fault_at": options.fault_at,
                            "meta": {"who": who()}}
                 each([host], lambda one, m=message: _finish(one, one.rollback(m)), tell, options)  # type: ignore[misc]
     for host in runs:
@@ -63,8 +63,19 @@ def _moved(host: HostRun, reply: Event, force: bool) -> None:
         return
     raise StaleError([
         Diagnostic(f"{host.name}: {one['path']} was changed by someone since \"{one['name']}\" (run {one['run']})",
-                   hint="--force restores it all the same") for one in moved
+                   _differences(one), hint="--force restores it all the same") for one in moved
     ])
+
+
+def _differences(moved: Event) -> str:
+    """What the run left and what is there now, a line each; of a text the difference."""
+    lines = []
+    for one in moved.get("changes", []):
+        if one.get("text"):
+            lines += [f"{one['field']}, as the run left it and as it is now:", one["text"]]
+        elif one["field"]:
+            lines.append(f"{one['field']} {one['left']} → {one['now']}")
+    return "\n".join(lines)
 
 
 def _finish(host: HostRun, reply: Event) -> None:

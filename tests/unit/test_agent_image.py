@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from personaplex_provision.agent import image as images
+from personaplex_provision.agent.look import look
 from personaplex_provision.agent.store import Store
 from tests.lab.fingerprint import Fingerprinter, difference
 
@@ -116,7 +117,7 @@ def test_what_is_no_file_is_left_alone_and_told(store: Store, place: Path) -> No
 def test_a_path_below_a_file_is_absent(store: Store, place: Path) -> None:
     file(place / "f")
     assert images.capture(str(place / "f/below"), store)["type"] == "absent"
-    assert images.mark(str(place / "f/below")) == "absent"
+    assert look(str(place / "f/below")) == {"type": "absent"}
 
 
 def test_a_tree_kept_by_links_survives_the_replacing_of_its_files(store: Store, place: Path) -> None:
@@ -150,25 +151,25 @@ def remove(path: Path) -> None:
 def test_the_mark_of_a_tree_tells_every_change(change: Callable[[Path], None], place: Path) -> None:
     path = place / "d"
     tree(path)
-    before = images.mark(str(path), whole=True)
-    assert images.mark(str(path), whole=True) == before
+    before = look(str(path), whole=True)["content"]
+    assert look(str(path), whole=True)["content"] == before
     change(path)
-    assert images.mark(str(path), whole=True) != before
+    assert look(str(path), whole=True)["content"] != before
 
 
 def test_the_mark_of_a_tree_passes_over_what_python_compiles(place: Path) -> None:
     path = place / "d"
     tree(path)
-    before = images.mark(str(path), whole=True)
+    before = look(str(path), whole=True)["content"]
     (path / "deep/__pycache__").mkdir()
     (path / "deep/__pycache__/a.pyc").touch()
-    assert images.mark(str(path), whole=True) == before
+    assert look(str(path), whole=True)["content"] == before
 
 
 def test_the_mark_of_a_link_is_its_target(place: Path) -> None:
     path = place / "l"
     path.symlink_to("a")
-    before = images.mark(str(path))
+    before = look(str(path))["content"]
     path.unlink()
     path.symlink_to("b")
-    assert images.mark(str(path)) != before
+    assert look(str(path))["content"] != before

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_provision.agent import image as images
+from personaplex_provision.agent.look import look
 from personaplex_provision.agent.machine import Package
 from personaplex_provision.agent.resource import ResourceError, Unpredictable
 from personaplex_provision.agent.resources._git import read_references
@@ -88,7 +88,7 @@ def test_an_update_is_taken_back_to_the_last_byte(upstream: Upstream, tmp_path: 
     life, task = Life(tmp_path), Git(upstream.url, str(tree), "main")
     life.apply(task)
     (tree / "untracked").write_text("mine")
-    before = images.mark(str(tree), whole=True)
+    before = look(str(tree), whole=True)
     third = upstream.commit("three")
     assert life.check(task) == ["version"]
     assert life.apply(task).action == "update"
@@ -96,7 +96,7 @@ def test_an_update_is_taken_back_to_the_last_byte(upstream: Upstream, tmp_path: 
     assert (tree / "untracked").read_text() == "mine"
     log = (tree / ".git/logs/HEAD").read_text()
     life.back()
-    assert images.mark(str(tree), whole=True) == before
+    assert look(str(tree), whole=True) == before
     assert (tree / ".git/logs/HEAD").read_text() != log
     assert subprocess.run(["git", "fsck"], cwd=tree, capture_output=True, check=False).returncode == 0
 
@@ -122,9 +122,9 @@ def test_looking_changes_nothing(upstream: Upstream, tmp_path: Path) -> None:
     life, task = Life(tmp_path), Git(upstream.url, str(tree), "main")
     life.apply(task)
     os.utime(tree / "f")
-    before = images.mark(str(tree), whole=True)
+    before = look(str(tree), whole=True)
     life.check(task)
-    assert images.mark(str(tree), whole=True) == before
+    assert look(str(tree), whole=True) == before
 
 
 def test_a_tag_that_was_moved_is_refused(upstream: Upstream, tmp_path: Path) -> None:
@@ -174,10 +174,10 @@ def test_a_failing_update_leaves_the_tree_as_it_was(upstream: Upstream, tmp_path
     upstream.git("add", "new")
     upstream.commit("three")
     (tree / "new").write_text("mine")
-    before = images.mark(str(tree), whole=True)
+    before = look(str(tree), whole=True)
     with pytest.raises(ResourceError, match="git checkout failed"):
         life.apply(task)
-    assert images.mark(str(tree), whole=True) == before
+    assert look(str(tree), whole=True) == before
 
 
 def test_a_version_that_is_nowhere_says_so(upstream: Upstream, tmp_path: Path) -> None:

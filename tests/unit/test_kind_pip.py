@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_provision.agent import image as images
+from personaplex_provision.agent.look import look
 from personaplex_provision.agent.resource import ResourceError, Unpredictable
 from personaplex_provision.agent.resources.pip import PipPackages
 from personaplex_provision.agent.resources.virtualenv import Virtualenv
@@ -65,7 +65,7 @@ def place(base: Path, tmp_path: Path) -> Place:
 
 
 def test_packages_come_with_what_they_require_and_go_without_a_trace(place: Place) -> None:
-    before = images.mark(str(place.venv), whole=True)
+    before = look(str(place.venv), whole=True)
     task = place.task("helper==1.0")
     assert place.life.plan(task) == "create"
     place.life.apply(task)
@@ -74,17 +74,17 @@ def test_packages_come_with_what_they_require_and_go_without_a_trace(place: Plac
     assert place.life.check(place.task("Helper>=1", "numpy~=2.1.0")) == []
     assert place.life.check(place.task("numpy<2")) == ["numpy"]
     place.life.back()
-    assert images.mark(str(place.venv), whole=True) == before
+    assert look(str(place.venv), whole=True) == before
 
 
 def test_another_version_replaces_and_comes_back(place: Place) -> None:
     place.life.apply(place.task("torch==1.0"))
-    before = images.mark(str(place.venv), whole=True)
+    before = look(str(place.venv), whole=True)
     assert place.life.apply(place.task("torch", version="2.9.1")).action == "update"
     assert place.python("import torch; print(torch.version)") == "2.9.1"
     place.life.back()
     assert place.python("import torch; print(torch.version)") == "1.0"
-    assert images.mark(str(place.venv), whole=True) == before
+    assert look(str(place.venv), whole=True) == before
 
 
 def test_extras_count(place: Place) -> None:
@@ -132,9 +132,9 @@ def test_overrides_win_over_what_a_package_pins(place: Place, tmp_path: Path) ->
 def test_a_changed_project_is_installed_anew_and_its_tree_stays_clean(place: Place, tmp_path: Path) -> None:
     source = project(tmp_path / "tool", "tool", "1.0")
     task = place.task(str(source))
-    before = images.mark(str(source), whole=True)
+    before = look(str(source), whole=True)
     place.life.apply(task)
-    assert images.mark(str(source), whole=True) == before
+    assert look(str(source), whole=True) == before
     assert place.life.check(task) == []
     (source / "code.py").write_text("made = 2\n")
     assert place.life.check(task) == ["tool"]
@@ -182,11 +182,11 @@ def test_a_forbidden_twin_goes_and_what_it_wrote_over_is_brought_anew(place: Pla
 
 
 def test_a_failure_says_what_to_do_and_leaves_the_environment(place: Place) -> None:
-    before = images.mark(str(place.venv), whole=True)
+    before = look(str(place.venv), whole=True)
     with pytest.raises(ResourceError) as caught:
         place.life.apply(place.task("numpy", "torch==7"))
     assert "fits Python" in caught.value.hint
-    assert images.mark(str(place.venv), whole=True) == before
+    assert look(str(place.venv), whole=True) == before
 
 
 def test_forcereinstall_installs_each_time(place: Place) -> None:
@@ -235,23 +235,23 @@ def test_an_environment_of_a_vanished_interpreter_is_rebuilt(place: Place) -> No
     for name in ("python", "python3", f"python3.{sys.version_info.minor}"):
         (place.venv / "bin" / name).unlink()
         (place.venv / "bin" / name).symlink_to("/nonexistent/python")
-    before = images.mark(str(place.venv), whole=True)
+    before = look(str(place.venv), whole=True)
     place.life.apply(task)
     assert place.python("print(1)") == "1"
     place.life.back()
-    assert images.mark(str(place.venv), whole=True) == before
+    assert look(str(place.venv), whole=True) == before
 
 
 def test_a_prompt_is_changed_without_losing_packages(place: Place) -> None:
     place.life.apply(place.task("torch==1.0"))
     task = Virtualenv(str(place.venv), prompt="lab", system_site_packages=True)
     assert sorted(place.life.check(task)) == ["prompt", "system_site_packages"]
-    before = images.mark(str(place.venv), whole=True)
+    before = look(str(place.venv), whole=True)
     place.life.apply(task)
     assert place.life.check(task) == []
     assert place.python("import torch; print(torch.version)") == "1.0"
     place.life.back()
-    assert images.mark(str(place.venv), whole=True) == before
+    assert look(str(place.venv), whole=True) == before
 
 
 def test_two_tasks_of_one_environment_exclude_each_other() -> None:

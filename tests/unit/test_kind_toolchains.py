@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_provision.agent import image as images
+from personaplex_provision.agent.look import look
 from personaplex_provision.agent.resource import Change, ResourceError
 from personaplex_provision.agent.resources.git import Git
 from personaplex_provision.agent.resources.pip import PipPackages
@@ -163,13 +163,13 @@ def test_a_toolchain_comes_with_its_components_and_goes_whole(tmp_path: Path) ->
         life.apply(task)
         assert sorted(os.listdir(tmp_path / "cargo")) == ["bin"]
         assert life.check(task) == []
-        before = images.mark(str(tmp_path / "rustup"), whole=True)
+        before = look(str(tmp_path / "rustup"), whole=True)
         task.components = ["clippy", "rust-src"]
         assert life.check(task) == ["components"]
         life.apply(task)
         assert life.check(task) == []
         life.back()
-        assert images.mark(str(tmp_path / "rustup"), whole=True) == before
+        assert look(str(tmp_path / "rustup"), whole=True) == before
         newer = RustToolchain(
             "1.86.0", rustup_version="1.28.2", dist_server=site.url, rustup_home=str(tmp_path / "rustup"),
             cargo_home=str(tmp_path / "cargo"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_provision.agent import image as images
+from personaplex_provision.agent.look import look
 from personaplex_provision.agent.resource import ResourceError, Unpredictable
 from personaplex_provision.agent.resources.unarchive import Unarchive
 from personaplex_provision.agent.values import Blob
@@ -66,13 +66,13 @@ def test_what_differs_is_put_right_and_the_rest_is_left(tmp_path: Path) -> None:
     (tmp_path / "d/run").write_text("broken")
     (tmp_path / "d/mine").write_text("mine")
     (tmp_path / "d/b").unlink()
-    before = images.mark(str(tmp_path / "d"), whole=True)
+    before = look(str(tmp_path / "d"), whole=True)
     found = life.apply(task)
     assert found.changes[0].before == ["run", "b"]
     assert (tmp_path / "d/run").read_text() == "#!/bin/sh\n"
     assert (tmp_path / "d/mine").read_text() == "mine"
     life.back()
-    assert images.mark(str(tmp_path / "d"), whole=True) == before
+    assert look(str(tmp_path / "d"), whole=True) == before
 
 
 def test_a_zip_and_an_archive_from_the_controller(tmp_path: Path) -> None:

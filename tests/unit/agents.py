@@ -114,16 +114,6 @@ class Agents:
                 raise
             return {"type": "killed"}
 
-    def killed_rollback(self, fault_at: int) -> bool:
-        """Takes the last run back with an agent that dies at an operation; whether it came to its end before."""
-        self.events.clear()
-        try:
-            with self.talk(mortal=True) as talk:
-                talk.ask({"type": "rollback", "id_": new_run(), "fault_at": fault_at}, "rolled_back")
-        except UnreachableError:
-            return False
-        return True
-
     def runs(self) -> list[Event]:
         """The runs that are recorded."""
         with self.talk() as talk:

@@ -177,7 +177,7 @@ def test_an_interrupted_rollback_is_gone_on_with_and_the_whole_of_it_can_be_take
                  Task("tree", "tree", "file", {"path": str(place / "d"), "state": "directory"})]
         agents.run(*tasks)
         applied = Fingerprinter().of(place)
-        ended = agents.killed_rollback(fault_at=number)
+        ended = agents.rollback(fault_at=number)["type"] == "rolled_back"
         back = agents.rollback() if not ended else {"good": True}
         assert back.get("good"), (number, back)
         assert difference(start, Fingerprinter().of(place)) == [], f"killed at operation {number}"

@@ -87,7 +87,7 @@ class Execution:
     def _attempts(self, task: Task) -> tuple[Ended, Message]:
         if task.external:
             return self._external(task)
-        number = 0
+        number, end = 0, time.monotonic() + (task.verify or {}).get("within", 0.0)
         while True:
             number += 1
             ended, extra = self._attempt(task)
@@ -103,11 +103,14 @@ class Execution:
                 ended, extra = _judged(ended, extra, verdict)
             if ended.outcome == "failed" and not task.judged:
                 again = True
-            if not again or number > task.retries or self.session.stopping.is_set():
+            left = end - time.monotonic()
+            over = number > task.retries and left <= 0
+            if not again or over or self.session.stopping.is_set():
                 break
-            self.journal.write("task_progress", task=task.address, text=f"attempt {number} failed", done=number,
-                               total=task.retries + 1)
-            self.session.stopping.wait(task.delay)
+            if task.retries:
+                self.journal.write("task_progress", task=task.address, text=f"attempt {number} failed", done=number,
+                                   total=task.retries + 1)
+            self.session.stopping.wait(min(task.delay, left) if task.verify else task.delay)
         if task.retries:
             ended.result["attempts"] = number
         if ended.outcome == "failed" and task.ignore_errors:

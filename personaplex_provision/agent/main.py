@@ -59,7 +59,7 @@ class Agent:
         self._handlers: Dict[str, Callable[[Message], None]] = {
             "hello": self._hello, "plan": self._plan, "begin": self._begin, "apply": self._apply,
             "end": self._end, "rollback": self._rollback, "runs": self._runs, "lease": self._lease,
-            "unlock": self._unlock,
+            "unlock": self._unlock, "verify": self._verify,
         }
 
     def serve(self) -> None:
@@ -174,6 +174,12 @@ class Agent:
             self.planner = Planner(self.session, recovery.owed(recovery.last_run(self.session)))
         self.planner.plan(tasks)
         self.session.send({"type": "planned"})
+
+    def _verify(self, message: Message) -> None:
+        from personaplex_provision.agent import verifying
+
+        verifying.verify(self.session, self._take(message), int(message.get("jobs", 4)))
+        self.session.send({"type": "verified"})
 
     def _begin(self, message: Message) -> None:
         from personaplex_provision.agent.run import Run  # here: a plan needs no part of it

@@ -52,7 +52,7 @@ class Planner:
     def _resources(self, tasks: List[Task]) -> Dict[str, Resource]:
         found = {}
         for task in tasks:
-            if task.kind and not task.deferred and not task.skipped and not task.external:
+            if task.kind and not (task.deferred or task.skipped or task.external or task.verify):
                 found[task.address] = self.session.resource(task)
         return found
 
@@ -91,6 +91,9 @@ class Planner:
             return
         if task.trigger == "failed":
             self._tell(task, "none", reason="runs only if the block fails", skipped=True)
+            return
+        if task.verify:
+            self._tell(task, "none", reason="verified afterwards", verify=True)
             return
         if task.trigger == "notified" and not self._notified(task):
             return
@@ -160,7 +163,10 @@ class Planner:
         try:
             finding = step.observe(resource, host)
         except Unpredictable as error:
-            self._unknown(task, resource, host, str(error))
+            if task.kind.startswith("check_"):
+                self._tell(task, "none", reason=str(error), later=True)
+            else:
+                self._unknown(task, resource, host, str(error))
             return
         except ResourceError as error:
             self._problem(task, error)

@@ -132,6 +132,9 @@ class Runner:
         if task.skipped:
             self._note(task, "skipped", reason=task.skipped)
             return Ended("skipped", {"skipped": True, "changed": False})
+        if task.verify and any(self.ended[one].outcome == "skipped" for one in task.trigger_on if one in self.ended):
+            self._note(task, "skipped", reason="what it verifies was skipped")
+            return Ended("skipped", {"skipped": True, "changed": False})
         if self.session.stopping.is_set():
             return self._blocked(task, "the run was stopped")
         if self.failed and self.on_failure != "continue" and task.trigger == "success" and not task.block:

@@ -75,6 +75,9 @@ class Task:
     'For a kind that cannot be read back: `{"kind": …, "params": …}` of the task that takes it back.'
     external: bool = False
     "Whether the controller carries the task out itself (delegate_to) and reports the result."
+    verify: dict[str, Any] | None = None
+    """For a check of a `verify:`: `{"within": seconds}` in which it is repeated, and `cause` and `fix` to be told when
+    it fails. It runs after its step, and is skipped when what it checks, `trigger_on`, was skipped."""
     connectivity: bool = False
     "Whether the task can cut the connection itself."
     exclusive: list[str] = field(default_factory=list)

@@ -12,7 +12,7 @@ from typing import Any
 def add_parser(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser("doc", help="show the reference of a kind, or list all kinds")
-    parser.add_argument("kind", nargs="?", help="the kind, with or without its collection (apt, ansible.builtin.apt)")
+    parser.add_argument("kind", nargs="?", help="the kind, also with its collection (ansible.builtin.apt); or verify")
     parser.add_argument("--library", action="append", default=[], metavar="DIR", help="a folder with kinds of your own")
     parser.set_defaults(run=run)
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "validate": "check playbooks, roles and inventory; connects to nothing",
     "plan": "show what would change; changes nothing",
     "apply": "plan, ask, then make it so",
+    "verify": "check what a playbook promises; changes nothing",
     "rollback": "take runs back",
     "resume": "finish an interrupted run",
     "runs": "list the runs recorded on the hosts",
@@ -31,7 +32,7 @@ COMMANDS = {
     "completion": "print completion for a shell",
     "vault": "seal and open files with Ansible Vault",
 }
-RESERVED = ("verify", "doctor", "snapshot", "drift", "confirm", "attach", "exec", "bench", "report", "ui",
+RESERVED = ("doctor", "snapshot", "drift", "confirm", "attach", "exec", "bench", "report", "ui",
             "lock", "import-ansible", "init", "pull", "bundle")
 "Names of commands to come: not to be used for anything else."
 

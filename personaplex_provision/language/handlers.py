@@ -35,11 +35,14 @@ def _flatten(nodes: list[Node], loader: Loader) -> Iterator[Written]:
 
 
 def nodes_of(play: Play) -> Iterator[Node]:
-    """Every task, block, import and role entry of a play, those inside roles and imports too; each once."""
+    """Every task, block, import, role entry and check of a play, those inside roles and imports too; each once."""
     seen: set[int] = set()
     for part in (play.pre_tasks, play.roles, play.tasks, play.post_tasks):
         for node in part:
             yield from _walk(node, seen)
+    yield from play.keywords.get("verify", ())
+    for handler in play.handlers:
+        yield from handler.keywords.get("verify", ())
 
 
 def _walk(node: Node, seen: set[int]) -> Iterator[Node]:
@@ -47,13 +50,16 @@ def _walk(node: Node, seen: set[int]) -> Iterator[Node]:
         return
     seen.add(id(node))
     yield node
-    inside: list[Node] = []
+    inside: list[Node] = [*node.keywords.get("verify", ())]
+    role = node.imported if isinstance(node, Import) else node.role if isinstance(node, RoleUse) else None
+    if isinstance(role, Role):
+        inside += [*role.verify, *(one for handler in role.handlers for one in handler.keywords.get("verify", ()))]
     if isinstance(node, Import):
-        inside = [*(node.imported.dependencies if node.imported else []), *node.nodes]
+        inside += [*(node.imported.dependencies if node.imported else []), *node.nodes]
     elif isinstance(node, RoleUse):
-        inside = [*node.role.dependencies, *node.role.tasks] if isinstance(node.role, Role) else []
+        inside += [*node.role.dependencies, *node.role.tasks] if isinstance(node.role, Role) else []
     elif not isinstance(node, Written):
-        inside = [*node.body, *node.rescue, *node.always]
+        inside += [*node.body, *node.rescue, *node.always]
     for one in inside:
         yield from _walk(one, seen)
 

@@ -29,7 +29,8 @@ def parse_keywords(item: Mapping, keys: list[str], place: str, loader: Loader) -
             misplaced(key, item, place, loader)
         elif place not in KEYWORDS[key].places:
             hint = REFUSED_AT.get((key, at_task), "")
-            places = ", ".join(PLACES[one] for one in PLACES if one in KEYWORDS[key].places and one != "apply")
+            shown = [one for one in PLACES if one in KEYWORDS[key].places and one not in ("apply", "check")]
+            places = ", ".join(PLACES[one] for one in shown) or PLACES["check"]
             loader.findings.add(f'{PLACES[place]} cannot have "{key}"', item.key_at(key),
                                 f"it may stand in: {places}", hint)
         else:

@@ -168,6 +168,21 @@ def _number(_key: str, value: Any, _findings: Findings) -> float:
     raise _Refused("a number of seconds")
 
 
+def seconds_of(value: Any) -> float | None:
+    """A span of time in seconds: a number, or one with `s`, `m` or `h` (`90`, `60s`, `2m`); None when it is none."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|)\s*", value) if isinstance(value, str) else None
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else None
+
+
+def _duration(_key: str, value: Any, _findings: Findings) -> float:
+    found = seconds_of(value)
+    if found is None:
+        raise _Refused("a time", "seconds, or a number with s, m or h: `60s`")
+    return found
+
+
 def _percent(_key: str, value: Any, _findings: Findings) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
@@ -330,6 +345,7 @@ def _quote(value: Any) -> str:
 _CONDITION_HINT = "write the condition as text, without {{ }}"
 _TYPES: dict[str, Callable[[str, Any, Findings], Any]] = {
     "any": _any, "text": _text, "bool": _bool, "int": _int, "number": _number, "percent": _percent,
+    "duration": _duration,
     "batches": _batches, "names": _names, "split": _split, "condition": _condition, "mapping": _mapping,
     "variables": _variables, "environment": _environment, "list": _list, "loop": _loop,
     "identifier": _identifier, "loop_control": _loop_control, "prompts": _prompts, "hosts": _hosts,

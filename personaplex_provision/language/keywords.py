@@ -1,8 +1,8 @@
 """Which keyword is allowed where and of which type, and what is refused with which replacement.
 
 Places: `play`, `block`, `task`, `handler`, `role` (an entry of `roles:`), `import`, `include`, `playbook`
-(an `import_playbook` entry) and `apply` (keywords under `apply:` of an include). The types are those of
-`keyword_types`.
+(an `import_playbook` entry), `apply` (keywords under `apply:` of an include) and `check` (an item of
+`verify:`). The types are those of `keyword_types`.
 """
 
 from __future__ import annotations
@@ -23,30 +23,31 @@ _NODE = "block task handler role import include apply"
 _TASK = "task handler"
 
 _TABLE = f"""
-name              text         play block task handler import include playbook
-vars              variables    {_ALL} playbook
-tags              split        {_ALL} playbook
-when              condition    {_NODE} playbook
-become            bool         {_ALL}
-become_user       text         {_ALL}
-become_method     text         {_ALL}
+name              text         play block task handler import include playbook check
+vars              variables    {_ALL} playbook check
+tags              split        {_ALL} playbook check
+when              condition    {_NODE} playbook check
+become            bool         {_ALL} check
+become_user       text         {_ALL} check
+become_method     text         {_ALL} check
 become_flags      text         {_ALL}
-environment       environment  {_ALL}
+environment       environment  {_ALL} check
 any_errors_fatal  bool         {_ALL}
 check_mode        bool         {_ALL}
 diff              bool         {_ALL}
-no_log            bool         {_ALL}
-ignore_errors     bool         {_ALL}
-run_once          bool         {_ALL}
+no_log            bool         {_ALL} check
+ignore_errors     bool         {_ALL} check
+run_once          bool         {_ALL} check
 throttle          int          {_ALL}
-timeout           number       {_ALL}
+timeout           number       {_ALL} check
 module_defaults   defaults     {_ALL}
 collections       names        {_ALL}
-delegate_to       text         {_NODE}
+delegate_to       text         {_NODE} check
 delegate_facts    bool         {_NODE}
 requires          names        {_NODE}
 notify            names        {_NODE}
 on_failure        on_failure   play block
+verify            list         play block task handler role
 
 hosts             hosts        play
 vars_files        vars_files   play
@@ -69,8 +70,8 @@ port              int          play
 force_handlers    bool         play
 ignore_unreachable bool        play
 
-loop              loop         {_TASK} include
-loop_control      loop_control {_TASK} include
+loop              loop         {_TASK} include check
+loop_control      loop_control {_TASK} include check
 register          identifier   {_TASK}
 args              mapping      {_TASK}
 undo              mapping      {_TASK}
@@ -85,6 +86,11 @@ poll              int          {_TASK}
 action            any          {_TASK}
 local_action      any          {_TASK}
 listen            names        handler
+
+within            duration     check
+every             duration     check
+cause             text         check
+fix               text         check
 
 block             list         block
 rescue            list         block
@@ -103,6 +109,7 @@ KEYWORDS = _read(_TABLE)
 PLACES = {
     "play": "a play", "block": "a block", "task": "a task", "handler": "a handler", "role": "an entry of roles",
     "import": "an import", "include": "an include", "playbook": "an import_playbook", "apply": "apply",
+    "check": "a check",
 }
 "How messages speak of a place."
 
@@ -141,6 +148,17 @@ REFUSED_AT: dict[tuple[str, str], str] = {
     ("ignore_unreachable", "task"): "set it on the play",
     ("on_failure", "task"): "set it on the play or on a block around the task",
     ("undo", "block"): "give `undo:` to the tasks inside",
+    ("verify", "import"): "give it to the tasks inside, or put the checks into the role's `verify/main.yml`",
+    ("verify", "include"): "give it to the tasks inside, or put the checks into the role's `verify/main.yml`",
+    ("verify", "playbook"): "give it to the plays of that playbook",
+    ("retries", "check"): "a check is repeated until `within:` is over: `within: 60s`",
+    ("delay", "check"): "`every:` is the time between two looks",
+    ("until", "check"): "a check is repeated until it holds or `within:` is over: `within: 60s`",
+    ("register", "check"): "a check tells whether it holds, and nothing else",
+    ("notify", "check"): "a check changes nothing, so it has nothing to tell a handler",
+    ("failed_when", "check"): "say what is right with matchers: `status: {equals: 200}`",
+    ("changed_when", "check"): "a check changes nothing",
+    ("requires", "check"): "a check comes after what it stands under",
 }
 "Keywords known elsewhere, with what to do where people often put them."
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from personaplex_provision.errors import Position
-from personaplex_provision.language import handlers, imports, roles, tasks
+from personaplex_provision.language import handlers, imports, roles, tasks, verify
 from personaplex_provision.language.checks import check_play
 from personaplex_provision.language.keyword_places import parse_keywords, unknown_keyword
 from personaplex_provision.language.keyword_types import describe, like, put, text_of, without
@@ -164,6 +164,7 @@ def _play(item: Mapping, scope: Scope, loader: Loader) -> Play:
     )
     # Roles first: kinds of their own are known to the tasks of the play.
     play.roles = roles.parse_uses(keywords.get("roles"), scope, loader, item.at("roles"))
+    verify.replace_list(play.keywords, scope, loader)
     play.pre_tasks, play.tasks, play.post_tasks = (
         tasks.parse_list(keywords.get(key), scope, loader, item.at(key)) for key in ("pre_tasks", "tasks", "post_tasks")
     )

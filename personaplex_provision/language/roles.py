@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from personaplex_provision.errors import Diagnostic, MissingFileError, Position, suggestion
-from personaplex_provision.language import handlers, tasks
+from personaplex_provision.language import handlers, tasks, verify
 from personaplex_provision.language.argument_specs import parse_argument_specs
 from personaplex_provision.language.keyword_places import parse_keywords
 from personaplex_provision.language.keyword_types import (
@@ -110,6 +110,11 @@ def _fill(role: Role, position: Position, scope: Scope, loader: Loader, chosen: 
         good, value = loader.read(path)
         if good:
             role.tasks += tasks.parse_list(value, inner.enter(path), loader, Position(path))
+    path = main_file(role.path, "verify")
+    if path is not None:
+        good, value = loader.read(path)
+        if good:
+            role.verify = verify.parse_checks(value, inner.enter(path), loader, Position(path))
 
 
 def _variables(
@@ -201,6 +206,7 @@ def _use(item: Any, position: Position, scope: Scope, loader: Loader) -> RoleUse
             put(params, one, entry[one], entry)
     check_variables(params, loader.findings)
     where = entry.at(key) if isinstance(item, Mapping) else position
+    verify.replace_list(keywords, scope, loader)
     known = loader.render(name, scope)
     role: Role | str | None = name if known is None else load_role(known, where, scope, loader)
     if role is None:

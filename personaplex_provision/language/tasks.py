@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from personaplex_provision.errors import Position, suggestion
-from personaplex_provision.language import imports
+from personaplex_provision.language import imports, verify
 from personaplex_provision.language.keyword_places import misplaced, parse_keywords, unknown_keyword
 from personaplex_provision.language.keyword_types import describe, has_template, put, without
 from personaplex_provision.language.keywords import (
@@ -71,6 +71,7 @@ def _block(item: Mapping, scope: Scope, loader: Loader) -> Block:
     lists = {
         key: parse_list(keywords.get(key), scope, loader, item.at(key)) for key in ("block", "rescue", "always")
     }
+    verify.replace_list(keywords, scope, loader)
     return Block(
         body=lists["block"], rescue=lists["rescue"], always=lists["always"], keywords=without(keywords, _OWN),
         name=str(keywords.get("name") or ""), position=item.position, file=scope.file, role=scope.role,
@@ -182,6 +183,7 @@ def _written(
                             hint="leave it out; put what should last into group_vars or a file on the host")
     if "undo" in keywords:
         keywords["undo"] = _undo(keywords["undo"], scope, loader)
+    verify.replace_list(keywords, scope, loader)
     if "async" in keywords:
         loader.note('"async" and "poll" have no effect', keywords.key_at("async"),
                     "steps run detached from the connection, and beside each other where `requires:` lets them")

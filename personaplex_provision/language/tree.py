@@ -3,9 +3,10 @@
 Nothing here is rendered: keywords and parameters hold the values of the source, templates included. Every
 `keywords` is a `Mapping` with the position of each key and value, and holds only keywords that are allowed at
 that place and whose untemplated values have the right type: `tags notify requires affects collections
-gather_subset` are always lists of Text, booleans and whole numbers written as text are booleans and numbers, and
-`undo` is a `Written`. Conditions are Text, a boolean, or a list of them. Names of kinds are short ones (`copy`,
-never `ansible.builtin.copy`). Paths are relative to the working directory when the playbook's was.
+gather_subset` are always lists of Text, booleans and whole numbers written as text are booleans and numbers,
+`undo` is a `Written` and `verify` a list of them. Conditions are Text, a boolean, or a list of them. Names of
+kinds are short ones (`copy`, never `ansible.builtin.copy`). Paths are relative to the working directory when the
+playbook's was.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Role:
     "`meta: allow_duplicates`: runs each time it is used, instead of once for the same parameters in a play."
     argument_specs: Mapping = field(default_factory=Mapping)
     "Entry point (`main`, or the name in `tasks_from`) -> its spec; see `argument_specs.check_arguments`."
+    verify: list[Written] = field(default_factory=list)
+    "`verify/main.yml`: the checks that hold once the role is applied."
     library: dict[str, str] = field(default_factory=dict)
     "Kinds of the role's own: name -> path of `library/NAME.py`."
 
@@ -84,6 +87,8 @@ class Written:
     inherited: list[Mapping] = field(default_factory=list)
     """For a handler out of an import: keywords of the imports it came through, the outermost first; they hold
     as a block's do."""
+    check: bool = False
+    "Whether it is an item of `verify:`; its kind is a `check_…` one, or `assert`."
 
 
 @dataclass

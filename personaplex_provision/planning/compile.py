@@ -19,7 +19,7 @@ from personaplex_provision.language.tree import Block, Import, Node, Play, Role,
 from personaplex_provision.language.values import Pending, Unknown
 from personaplex_provision.language.variables import Layer, Level
 from personaplex_provision.language.vars_file import load_vars_file
-from personaplex_provision.planning import notifying, setting
+from personaplex_provision.planning import checking, notifying, setting
 from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.including import compile_import, placeholder
 from personaplex_provision.planning.making import Made, Maker
@@ -48,6 +48,7 @@ def compile_play(
     roles = list[Node](play.roles)
     for part in (play.pre_tasks, [*roles, *play.tasks], play.post_tasks):
         exits = walk.section(part, scope, exits)
+    checking.compile_checks(walk, play.keywords.get("verify", []), scope, exits, play.name or "the play")
     walk.resolve_requires()
     walk.findings.raise_if_any()
     return Compiled(walk.made.tasks, walk.made.resources, walk.made.judges, walk.made.again, walk.made.loops,
@@ -140,6 +141,9 @@ class Walk:
             exits = self.role_use(node, scope, entry)
         else:
             exits = compile_import(self, node, scope, entry)
+        if node.keywords.get("verify"):
+            inner, title = scope.entered(node.keywords), node.name or "block"
+            exits = checking.compile_checks(self, node.keywords["verify"], inner, exits, title)
         for name in {node.name, getattr(node, "target", "")} - {""}:
             self.units.setdefault(str(name), []).extend(exits)
         return exits
@@ -172,7 +176,10 @@ class Walk:
             for one in made.tasks:
                 one.skipped = one.skipped or self.stopped
         self.bind(written, maker, made)
-        return self._take(made, written, maker.address, entry)
+        exits = self._take(made, written, maker.address, entry)
+        exits = checking.compile_checks(self, written.keywords.get("verify", []), scope, exits, step=written)
+        self.call(written, exits)
+        return exits
 
     def maker(self, written: Written, scope: Scope, title: str) -> Maker:
         address = self.unique(f"{self.path(scope)}{title}")
@@ -190,10 +197,12 @@ class Walk:
                 self.notifiers.append((one, list(names), written.keywords.at("notify")))
             one.name = one.name or written.kind
         self.made.add(made)
-        name = made.tasks[-1].address if made.tasks else address
+        return [made.tasks[-1].address if made.tasks else address]
+
+    def call(self, written: Written, exits: list[str]) -> None:
+        """Makes a task known to `requires` under its names."""
         for title in {str(written.name), f"{written.role.name} : {written.name}" if written.role else ""} - {""}:
-            self.units.setdefault(title, []).append(name)
-        return [name]
+            self.units.setdefault(title, []).extend(exits)
 
     def bind(self, written: Written, maker: Maker, made: Made) -> None:
         """Makes what the task registers or sets visible to those after it."""
@@ -283,7 +292,8 @@ class Walk:
         at = entry
         for dependency in role.dependencies:
             at = [[one, "dependency of the role"] for one in self.role_use(dependency, inner, at)]
-        return self.sequence(nodes, inner, at)
+        exits = self.sequence(nodes, inner, at)
+        return checking.compile_checks(self, role.verify if entry_point == "main" else [], inner, exits, role.name)
 
     # handlers
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.language.keywords import CONTROLLER_KINDS, IMPORT_KINDS, REFUSED_KINDS, short_kind
+from personaplex_provision.language.verify import PREFIX
 from personaplex_provision.planning.kinds import kind_names, load_kind, load_module
 from personaplex_provision.planning.validator import Parameter, describe, parameters
 
@@ -78,7 +79,7 @@ def document(kind: str, library: Mapping[str, str] | None = None) -> KindPage:
     summary, _, rest = inspect.cleandoc(cls.__doc__ or "").partition("\n")
     texts = field_texts(cls)
     pages = tuple(
-        ParameterPage(one.name, describe(one.hint), texts.get(one.name, ""), one.required, one.default,
+        ParameterPage(one.name, _type(cls, one), texts.get(one.name, ""), one.required, one.default,
                       choices_of(one), one.aliases)
         for one in parameters(cls).values()
     )
@@ -89,9 +90,19 @@ def document(kind: str, library: Mapping[str, str] | None = None) -> KindPage:
                     example, _returns(cls))
 
 
+def _type(cls: type[Resource], one: Parameter) -> str:
+    return "a value or matchers" if one.name in getattr(cls, "matched", ()) else describe(one.hint)
+
+
 def render_kind(kind: str, library: Mapping[str, str] | None = None, width: int = 100) -> str:
     """The page as text of `width` columns. Raises InvalidError for a kind that does not exist."""
     name = short_kind(kind)
+    if name == "verify":
+        from personaplex_provision.planning.verify_page import render_verify
+
+        return render_verify(width)
+    if name not in kind_names() and PREFIX + name in kind_names() and name not in CONTROLLER:
+        name = PREFIX + name
     if name not in kind_names() and name not in (library or {}):
         if name in CONTROLLER:
             return f"{name}: {CONTROLLER[name]}\n"

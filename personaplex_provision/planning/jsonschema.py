@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union
 
 from personaplex_provision.agent.resource import Resource
+from personaplex_provision.agent.resources._matching import MATCHERS
 from personaplex_provision.agent.values import Blob, Secret
 from personaplex_provision.language import keyword_types
 from personaplex_provision.language.keywords import CONTROLLER_KINDS, KEYWORDS, META, allowed
+from personaplex_provision.language.verify import PREFIX
 from personaplex_provision.planning.documentation import CONTROLLER, document
 from personaplex_provision.planning.kinds import kind_names, load_kind
 from personaplex_provision.planning.validator import parameters
@@ -54,6 +56,9 @@ def playbook_schema(library: Mapping[str, str] | None = None) -> Schema:
             "block": _object(_keywords("block"), required=["block"]),
             "include": _reader("include"),
             "import": _reader("import"),
+            "checks": _list_of("check"),
+            "check": _check(list(kinds)),
+            "matcher": _MATCHER,
             "role": {"anyOf": [{"type": "string"}, _role()]},
             "task": _task("task", list(kinds)),
             "handler": _task("handler", list(kinds)),
@@ -101,6 +106,14 @@ _SIMPLE: dict[Any, Schema] = {
     float: {"anyOf": [{"type": "number"}, _NUMBER_TEXT, _ref("template")]},
 }
 _TEXT, _INT, _FLOAT, _BOOL = _SIMPLE[str], _SIMPLE[int], _SIMPLE[float], _SIMPLE[bool]
+_MATCHER: Schema = {
+    "description": "A value, or matchers that must all hold.",
+    "anyOf": [
+        {"type": ["string", "number", "boolean", "array"]},
+        {"type": "object", "additionalProperties": False, "minProperties": 1,
+         "properties": {**{name: {} for name in MATCHERS}, "between": {"type": "array", "minItems": 2, "maxItems": 2}}},
+    ],
+}
 _NAMES: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _JUDGED: Schema = {"type": ["string", "boolean"]}
 _CONDITION: Schema = {"anyOf": [_JUDGED, {"type": "array", "items": _JUDGED}]}
@@ -111,6 +124,8 @@ def _keyword(name: str) -> Schema:
     """What a keyword takes, by the name of its type in the language's table."""
     if name in ("tasks", "pre_tasks", "post_tasks", "block", "rescue", "always"):
         return _ref("tasks")
+    if name == "verify":
+        return _ref("checks")
     if name == "handlers":
         return _ref("handlers")
     if name == "roles":
@@ -122,7 +137,8 @@ def _keyword(name: str) -> Schema:
 
 _TYPES: dict[str, Schema] = {
     "text": _TEXT, "bool": _BOOL, "int": _INT, "number": _FLOAT,
-    "percent": {"type": ["string", "number"]}, "batches": {"type": ["string", "number", "array"]},
+    "duration": {"type": ["string", "number"]}, "percent": {"type": ["string", "number"]},
+    "batches": {"type": ["string", "number", "array"]},
     "names": _NAMES, "split": _NAMES, "condition": _CONDITION, "mapping": _MAPPING,
     "variables": {"type": ["object", "null"]}, "environment": {"anyOf": [*_MAPPING["anyOf"], {"type": "array"}]},
     "list": {"type": "array"}, "loop": {"type": ["array", "string"]},
@@ -189,6 +205,15 @@ def _task(place: str, kinds: list[str]) -> Schema:
     return _object(properties, one_of=[*_spelled(*kinds), *acting], patterns={"^with_[a-z_]+$": {}})
 
 
+def _check(kinds: list[str]) -> Schema:
+    """An item of `verify:`; its kinds have short names too."""
+    names = {name.removeprefix(PREFIX): name for name in kinds if name.startswith(PREFIX)}
+    names |= {name: name for name in kinds if name.startswith(PREFIX) or name == "assert"}
+    properties = _keywords("check") | {name: _ref(f"kind_{kind}") for name, kind in names.items()}
+    one_of = [{"required": [name]} for name in names]
+    return _object(properties, one_of=one_of, patterns={"^with_[a-z_]+$": {}})
+
+
 def _reader(place: str) -> Schema:
     """`include_tasks`, `include_role` and their static twins."""
     tasks, role = f"{place}_tasks", f"{place}_role"
@@ -212,7 +237,8 @@ def _kind(name: str, library: Mapping[str, str] | None) -> Schema:
     page = document(name, library)
     properties, required = {}, []
     for told, one in zip(page.parameters, parameters(cls).values(), strict=True):
-        schema = {"description": told.text, **type_schema(one.hint)}
+        matched = one.name in getattr(cls, "matched", ())
+        schema = {"description": told.text, **(_ref("matcher") if matched else type_schema(one.hint))}
         if one.default not in (None, [], {}, "") and isinstance(one.default, (str, int, float)):
             schema["default"] = one.default
         properties[one.name] = schema

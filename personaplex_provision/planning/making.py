@@ -16,7 +16,7 @@ from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Written
 from personaplex_provision.language.values import Pending
 from personaplex_provision.language.variables import Layer, Level, Variables
-from personaplex_provision.planning import contents, controlled, schema, setting
+from personaplex_provision.planning import contents, controlled, manner, schema, setting
 from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.verdict import Judge
@@ -165,6 +165,7 @@ class Maker:
         resource = schema.validate(kind, params, at, position, stock=self.context.stock, library=self.library)
         made = Made([task], {task.address: resource})
         task.params = dump(resource)
+        task.skipped = manner.by_hand(resource)
         task.exclusive = list(resource.exclusive)
         task.probe = task.probe or resource.probe
         task.connectivity = task.connectivity or resource.touches_connection()
@@ -229,7 +230,8 @@ class Maker:
             role=self.scope.role.name if self.scope.role else "",
             tags=self.tags(),
             retries=int(templar.render(retries)) if isinstance(retries, str) and templar else _number(retries, 0),
-            delay=float(templar.render(words["delay"])) if templar and "delay" in words else 5.0,
+            delay=manner.pace(words, templar) if self.written.check else
+            float(templar.render(words["delay"])) if templar and "delay" in words else 5.0,
             timeout=float(flag("timeout") or 0) if templar else 0.0,
             judged="until" in words or "failed_when" in words or (changed is not None and constant is None),
             changed=constant,
@@ -239,6 +241,7 @@ class Maker:
             register=str(words.get("register", "")),
             connectivity="connectivity" in [str(one) for one in words.get("affects", ())],
             block=self.scope.block,
+            verify=manner.of(words, templar) if self.written.check else None,
         )
 
     def title(self, templar: Templar | None, quiet: bool = False) -> str:

@@ -10,6 +10,7 @@ from personaplex_provision.errors import Position, ProvisionError, suggestion
 from personaplex_provision.language.handlers import handlers_of
 from personaplex_provision.language.source import Mapping
 from personaplex_provision.language.tree import Written
+from personaplex_provision.planning import checking
 from personaplex_provision.planning.scope import Scope
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ def flush(walk: Walk, scope: Scope, exits: list[str]) -> list[str]:
             owners.setdefault(number, []).extend(placeholders)
     at = exits
     for number in sorted(owners):
-        at = _handler(walk, handlers[number], scope, owners[number], at)
+        written = handlers[number]
+        inner = _scope_of(written, scope)
+        at = _handler(walk, written, inner, owners[number], at)
         walk.handlers[number] = at[0]
+        at = checking.compile_checks(walk, written.keywords.get("verify", []), inner, at, step=written)
     walk.handlers = {}
     # What follows waits for what came before too: a handler runs, or does not, whether or not that succeeded.
     return at if at == exits else [*dict.fromkeys((*exits, *at))]
@@ -77,14 +81,17 @@ def _rendered(walk: Walk, text: str, scope: Scope, position: Position) -> str:
         return text
 
 
-def _handler(walk: Walk, written: Written, scope: Scope, notifiers: list[Task], exits: list[str]) -> list[str]:
+def _scope_of(written: Written, scope: Scope) -> Scope:
     inner = scope
     for keywords in written.inherited:
         inner = inner.entered(keywords)
     if written.role is not None:
         inner = inner.in_role(written.role, Mapping(), Mapping(), {"role_name": written.role.name})
-    inner = replace(inner, block="")
-    maker = walk.maker(written, inner, f"handler {written.name or written.listen[0]}")
+    return replace(inner, block="")
+
+
+def _handler(walk: Walk, written: Written, scope: Scope, notifiers: list[Task], exits: list[str]) -> list[str]:
+    maker = walk.maker(written, scope, f"handler {written.name or written.listen[0]}")
     made = maker.make()
     walk.bind(written, maker, made)
     inside = {one.address for one in made.tasks}

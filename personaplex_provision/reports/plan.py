@@ -57,9 +57,10 @@ def _group(group: list[HostPlanned], style: Style, verbosity: int, chain: Sequen
     for entry in shown:
         lines += _task(entry, style, verbosity, kinds, names)
     later = sum(bool(one.get("later")) for one in first.entries)
-    same = sum(one["action"] == "none" and not one.get("skipped") for one in first.entries) - later
+    checks = sum(bool(one.get("verify")) for one in first.entries)
+    same = sum(one["action"] == "none" and not one.get("skipped") for one in first.entries) - later - checks
     skipped = sum(bool(one.get("skipped")) and one["action"] == "none" for one in first.entries)
-    counts = ((same, "in state"), (later, "checked on the way"), (skipped, "skipped"))
+    counts = ((same, "in state"), (later, "checked on the way"), (checks, "verified afterwards"), (skipped, "skipped"))
     rest = [f"{number} {words}" for number, words in counts if number]
     if rest:
         lines.append(style(f"  = {', '.join(rest)}", "dim"))
@@ -107,6 +108,8 @@ def _tail(entry: Event, action: str, lasting: bool, style: Style) -> str:
     if action == "unknown":
         text = reason or "(known after apply)"
         return style(text, "red") if entry.get("problem") else text
+    if entry.get("verify"):
+        return reason
     text = _WORDS.get(action, action)
     state = next((one.get("after") for one in entry.get("diff") or [] if one.get("field") == "state"), None)
     if action == "create" and isinstance(state, str) and state not in ("present", "file"):

@@ -30,7 +30,8 @@ class HostPlanned:
 
     def signature(self) -> str:
         """Equal for hosts whose plans read the same."""
-        named = ("task", "name", "kind", "action", "reversible", "diff", "preview", "reason", "problem", "skipped")
+        named = ("task", "name", "kind", "action", "reversible", "diff", "preview", "reason", "problem", "skipped",
+                 "verify")
         plain = [[one.get(name) for name in named] for one in self.entries]
         return json.dumps([plain, self.exit, self.unreachable], sort_keys=True, default=str)
 
@@ -100,7 +101,7 @@ class Planned:
                 action = entry["action"]
                 if action == "none":
                     found.skipped += bool(entry.get("skipped"))
-                    found.same += not entry.get("skipped")
+                    found.same += not entry.get("skipped") and not entry.get("verify")
                     continue
                 found.actions[action] += 1
                 found.classes[str(entry.get("reversible", "unknown"))] += 1

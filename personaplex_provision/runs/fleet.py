@@ -36,6 +36,9 @@ Report = Callable[[Event], None]
 class Fleet:
     """All hosts of one command; lives as long as their connections."""
 
+    make: type[HostRun] = HostRun
+    "What a host's part of the command is."
+
     def __init__(self, project: Project, report: Report, run: str = "") -> None:
         assert project.playbook is not None
         self.project = project
@@ -98,7 +101,7 @@ class Fleet:
                 connection.port = int(play.keywords["port"])
             if play.keywords.get("connection") and "ansible_connection" not in variables:
                 connection.kind = str(play.keywords["connection"])
-        host = HostRun(name, connection, self.tell, self.project.options)
+        host = self.make(name, connection, self.tell, self.project.options)
         nodes = (node for play in plays for node in (*nodes_of(play), *handlers_of(play)))
         host.kinds = {node.kind for node in nodes if isinstance(node, Written)}
         return host
@@ -119,6 +122,9 @@ class Fleet:
         host.connect()
 
     def _plan(self, host: HostRun, number: int, play: Play, scope: Scope) -> None:
+        host.plan(self._compile(host, number, play, scope))
+
+    def _compile(self, host: HostRun, number: int, play: Play, scope: Scope) -> Part:
         # Compiling is pure computation: one at a time costs nothing, and keeps caches simple.
         with self._compiling:
             plays = self.selected[number]
@@ -129,7 +135,7 @@ class Fleet:
                 host.context.results, host.context.stock = known.results, known.stock
             part = host.compile(play, scope, number)
             self._parts[number, host.name] = part
-        host.plan(part)
+        return part
 
     def _scope(self, play: Play) -> Scope:
         return Scope(search_path=(os.path.abspath(play.directory),)).entered(play.keywords)
@@ -192,7 +198,7 @@ class Fleet:
     def _end(self, host: HostRun) -> None:
         policies = {str(part.play.keywords.get("on_failure", "stop")) for part in host.parts}
         wanted = self.project.options.on_failure or ("rollback" if "rollback" in policies else "stop")
-        host.end(rollback=host.outcome.exit == 4 and wanted == "rollback")
+        host.end(rollback=host.outcome.exit in (4, 6) and wanted == "rollback")
 
     # ending
 

@@ -17,6 +17,7 @@ from personaplex_provision.planning.compile import Compiled, compile_play
 from personaplex_provision.planning.context import HostContext, Later
 from personaplex_provision.planning.order import order, random_order
 from personaplex_provision.planning.scope import Scope
+from personaplex_provision.runs.advice import advised
 from personaplex_provision.runs.conversation import Conversation, Event
 from personaplex_provision.runs.options import Options
 from personaplex_provision.runs.outcome import HostOutcome
@@ -62,6 +63,8 @@ class HostRun:
         self._agent: Agent | None = None
         self._sent_secrets: set[str] = set()
         self._part: Part | None = None
+        self._failures: list[bool] = []
+        "For each task of the play that failed, whether it was a check of a `verify:`."
         self._applied: dict[str, Any] = {}
         "Results of the plays applied so far; they stand above what the plan thought."
         self.library: dict[str, str] = {}
@@ -139,6 +142,7 @@ class HostRun:
         self.context.results.clear()
         self.context.results.update(part.baseline)
         self.context.results.update(self._applied)
+        self._failures = []
         words = part.play.keywords
         policy = self.options.on_failure or str(words.get("on_failure", "stop"))
         reply = self._talk.ask({
@@ -147,7 +151,7 @@ class HostRun:
         }, "applied")
         self._applied = dict(self.context.results)
         if reply["failed"]:
-            self.outcome.exit = 4
+            self.outcome.exit = 6 if self._failures and all(self._failures) else 4
         if reply["stopped"]:
             self.outcome.exit = 4 if self.ended_by_another else 130
         return not reply["failed"] and not reply["stopped"]
@@ -259,15 +263,18 @@ class HostRun:
             if result is None and task is not None and task.register and event["outcome"] in ("skipped", "blocked"):
                 result = {"skipped": True, "changed": False, "failed": False, "skip_reason": event.get("reason", "")}
             self._register(address, result)
-            if task is not None and event["outcome"] == "failed" and not event.get("ignored"):
-                self._failed(task, event)
+            if task is not None and event["outcome"] == "failed":
+                event = advised(task, event)
+                if not event.get("ignored"):
+                    self._failed(task, event)
         self._tell({**event, "host": self.name})
 
     def _planned(self, event: Event, address: str) -> None:
         assert self._part is not None
         self._part.entries[address] = event
         action = event["action"]
-        if event.get("problem") and event["kind"] in ("assert", "fail") and self._refuses(address):
+        refusing = event["kind"] in ("assert", "fail") or event["kind"].startswith("check_")
+        if event.get("problem") and refusing and self._refuses(address):
             self.outcome.exit = 10
             self._tell({"type": "diagnostic", "severity": "error", "host": self.name, "task": address,
                         "summary": f'{event["name"]}: {event["problem"]}', "detail": event.get("detail", ""),
@@ -308,6 +315,7 @@ class HostRun:
     def _failed(self, task: Task, event: Event) -> None:
         """Keeps what a rescue around the task may ask of it."""
         assert self.context is not None
+        self._failures.append(task.verify is not None)
         said = {"failed": True, "msg": event.get("diagnostic", {}).get("summary", ""), **event.get("result", {})}
         block: Task | None = task
         while block is not None and block.block:
@@ -395,6 +403,3 @@ def _with_lines(result: Any) -> Any:
         if isinstance(found.get(name), str):
             found.setdefault(f"{name}_lines", found[name].splitlines())
     return found
-
-
-

@@ -11,7 +11,8 @@ from personaplex_provision.language.playbook import load_playbook
 
 CASES = Path(__file__).parent / "playbooks"
 KINDS = (
-    "ansible_module", "apt", "command", "copy", "file", "get_url", "git", "group", "lineinfile", "pip", "service",
+    "ansible_module", "apt", "check_file", "check_port", "command", "copy", "file", "get_url",
+    "git", "group", "lineinfile", "pip", "service",
     "shell", "stat", "systemd_service", "template", "user",
 )
 

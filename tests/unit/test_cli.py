@@ -40,7 +40,7 @@ def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "--version") == (0, f"provision {__version__}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["apply", "--help"], ["runs", "--help"], ["verify"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["apply", "--help"], ["runs", "--help"], ["snapshot"]])
 def test_nothing_heavy_is_imported_before_a_command_needs_it(arguments: list[str]) -> None:
     program = (
         "import sys\nfrom personaplex_provision.cli.main import main\nmain(sys.argv[1:])\n"
@@ -58,14 +58,14 @@ def test_every_command_has_help_that_begins_with_its_usage(capsys: pytest.Captur
 
 def test_commands_and_reserved_names_are_those_of_the_interface() -> None:
     assert set(COMMANDS) == {"validate", "plan", "apply", "rollback", "resume", "runs", "graph", "inventory", "vars",
-                             "facts", "doc", "schema", "completion", "vault", "unlock"}
+                             "facts", "doc", "schema", "completion", "vault", "unlock", "verify"}
     assert not set(COMMANDS) & set(RESERVED)
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
     ([], "usage: provision"),
     (["plna"], 'did you mean "plan"?'),
-    (["verify"], "reserved, and not available yet"),
+    (["snapshot"], "reserved, and not available yet"),
     (["import-ansible", "x"], "reserved, and not available yet"),
     (["plan"], "required: PLAYBOOK"),
     (["plan", "site.yml", "--limti", "x"], 'did you mean "--limit"?'),

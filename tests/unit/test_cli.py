@@ -40,7 +40,7 @@ def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "--version") == (0, f"provision {__version__}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["apply", "--help"], ["runs", "--help"], ["snapshot"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["apply", "--help"], ["runs", "--help"], ["drift"]])
 def test_nothing_heavy_is_imported_before_a_command_needs_it(arguments: list[str]) -> None:
     program = (
         "import sys\nfrom personaplex_provision.cli.main import main\nmain(sys.argv[1:])\n"

@@ -39,6 +39,9 @@ class Host(Reading):
     def opaque(self, path: str, why: str = "") -> None:
         """Says that a tree will be there whose inside is not known; only heard on the planning host."""
 
+    def need(self, path: str, size: int, image: bool = False) -> None:
+        """Says that `size` bytes will come to be at `path` (`image`: for the way back); only heard while planning."""
+
     # writing
 
     def write(
@@ -121,7 +124,7 @@ class Host(Reading):
     def remove(self, path: str) -> None:
         """Removes a file, a link, or a directory with all it holds."""
         if self.stat(path).type == "directory":
-            self.touch_image(path, whole=True)
+            self.touch_image(path, whole=True, link=True)  # nothing can be written into what is gone in a moment
             self.step()
             if os.path.isdir(path):
                 shutil.rmtree(path)
@@ -134,7 +137,7 @@ class Host(Reading):
     def rename(self, source: str, target: str, whole: bool = True) -> None:
         """Moves a path; `target` is replaced."""
         self.touch_image(source, whole=whole)
-        self.touch_image(target, whole=whole)
+        self.touch_image(target, whole=whole, link=True)
         self.step()
         if self.stat(target).type == "directory":
             shutil.rmtree(target)
@@ -201,7 +204,7 @@ class Host(Reading):
         self.store.fault.step()
 
     def _replace(self, path: str, make: Callable[[str], None]) -> None:
-        self.touch_image(path, whole=self.stat(path).type == "directory")
+        self.touch_image(path, whole=self.stat(path).type == "directory", link=True)
         beside = images.spare(path)
         self.step()
         with contextlib.suppress(FileNotFoundError):

@@ -82,7 +82,7 @@ def restore(image: Image, store: Store, aspects: Optional[Collection[str]] = Non
         return ""
     if kind == "tree":
         beside = f"{path.rstrip('/')}.provision-undo"
-        copy_tree(image["aside"], beside)
+        copy_tree(image["aside"], beside, link=True)  # on a full disk there may be no room for more
         copy_owner(image["aside"], beside)
         store.fault.step()
         _remove(path, True)

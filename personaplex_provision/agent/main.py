@@ -173,7 +173,7 @@ class Agent:
         if self.planner is None or message.get("fresh"):
             self.planner = Planner(self.session, recovery.owed(recovery.last_run(self.session)))
         self.planner.plan(tasks)
-        self.session.send({"type": "planned"})
+        self.session.send({"type": "planned", "space": self.planner.prediction.room()})
 
     def _verify(self, message: Message) -> None:
         from personaplex_provision.agent import verifying
@@ -184,6 +184,10 @@ class Agent:
     def _begin(self, message: Message) -> None:
         from personaplex_provision.agent.run import Run  # here: a plan needs no part of it
 
+        lack = self._lack()
+        if lack:
+            self.session.send({"type": "failed", "of": "begin", "refused": True, **lack})
+            return
         run = Run(self.session)
         holder = run.begin(message)
         if holder is not None:
@@ -191,6 +195,15 @@ class Agent:
             return
         self.run = run
         self.session.send({"type": "begun"})
+
+    def _lack(self) -> Dict[str, str]:
+        """What there is no room for any more, though there may have been when the plan was made."""
+        rows = self.planner.prediction.room() if self.planner is not None else []
+        if not rows:
+            return {}
+        from personaplex_provision.agent.space import shortage
+
+        return shortage(rows)
 
     def _apply(self, message: Message) -> None:
         assert self.run is not None

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from personaplex_provision.agent.host import Data, Host
 from personaplex_provision.agent.machine import Completed, Entry, Group, Package, User
 from personaplex_provision.agent.resource import Unpredictable
 from personaplex_provision.agent.values import Blob
+
+if TYPE_CHECKING:
+    from personaplex_provision.agent.space import Space
 
 _NEW_ID = 4_000_000_000
 """Stands for the uid or gid the system will choose; larger than any real one."""
@@ -30,6 +33,20 @@ class Prediction:
         self.makers: Dict[str, str] = {}
         self.sealed: Dict[str, str] = {}
         self.declared: Dict[Tuple[str, str], Any] = {}
+        self._space: Optional[Space] = None
+
+    @property
+    def space(self) -> Space:
+        """The room that the tasks so far take."""
+        if self._space is None:
+            from personaplex_provision.agent.space import Space  # here: a plan without a change has no use for it
+
+            self._space = Space()
+        return self._space
+
+    def room(self) -> List[Dict[str, Any]]:
+        """What the tasks take of each file system and what is free there, as `Space.report` has it."""
+        return self._space.report() if self._space is not None else []
 
     def __bool__(self) -> bool:
         return bool(self.entries or self.declared or self.sealed)
@@ -230,8 +247,15 @@ class PlanningHost(Host):
 
     def opaque(self, path: str, why: str = "") -> None:
         path = path.rstrip("/")
+        self.prediction.space.unknown(path)
         self.prediction.sealed[path] = why or f"what {path} holds is known after {self.task}"
         self._set(path, Entry("directory", 0o755, self.identity.uid, self.identity.gid), None)
+
+    def need(self, path: str, size: int, image: bool = False) -> None:
+        if image:
+            self.prediction.space.image(path, size)
+        else:
+            self.prediction.space.write(path, size)
 
     # writing, in memory
 
@@ -248,6 +272,10 @@ class PlanningHost(Host):
             gid if gid is not None else (self.identity.gid if fresh else now.gid),
             data.size if isinstance(data, Blob) else len(data) if isinstance(data, bytes) else 0,
         )
+        frees = self._keep(path)
+        if isinstance(data, Blob) and data.sha256 not in self._secrets and not self.store.has(data.sha256):
+            self.need(self.store.root, data.size)  # it comes from the controller by way of the state directory
+        self.prediction.space.write(path, entry.size, frees)
         self._set(path, entry, data if isinstance(data, (bytes, Blob)) else _UNKNOWN)
 
     def mkdir(self, path: str, mode: int | None = None) -> None:
@@ -260,6 +288,7 @@ class PlanningHost(Host):
 
     def symlink(self, target: str, path: str) -> None:
         self._need_parent(path)
+        self._keep(path)
         self._set(path, Entry("link", 0o777, self.identity.uid, self.identity.gid, target=target), None)
 
     def link(self, target: str, path: str) -> None:
@@ -267,19 +296,25 @@ class PlanningHost(Host):
         self._set(path, self.stat(target), self.prediction.contents.get(target))
 
     def chmod(self, path: str, mode: int) -> None:
+        self._keep(path)
         self._set(path, dataclasses.replace(self._there(path), mode=mode), self.prediction.contents.get(path))
 
     def chown(self, path: str, uid: int = -1, gid: int = -1) -> None:
         now = self._there(path)
+        self._keep(path)
         entry = dataclasses.replace(now, uid=now.uid if uid == -1 else uid, gid=now.gid if gid == -1 else gid)
         self._set(path, entry, self.prediction.contents.get(path))
 
     def utime(self, path: str, seconds: float | None = None) -> None:
         now = self._there(path)
+        self._keep(path)
         self._set(path, dataclasses.replace(now, mtime=int((seconds or 0) * 1e9)), self.prediction.contents.get(path))
 
     def remove(self, path: str) -> None:
         path = path.rstrip("/")
+        frees = self._keep(path, whole=True, link=True)
+        if frees:
+            self.prediction.space.write(path, 0, frees)
         for one in [one for one in self.prediction.entries if one.startswith(path + "/")]:
             del self.prediction.entries[one]
             self.prediction.contents.pop(one, None)
@@ -299,11 +334,15 @@ class PlanningHost(Host):
         raise Unpredictable(f"it runs {os.path.basename(argv[0])}")
 
     def touch_image(self, path: str, whole: bool = False, link: bool = False) -> None:
-        """Nothing is touched."""
+        """Nothing is touched; the room that the image will take is noted."""
+        self._keep(path, whole, link)
 
     def new_id(self) -> int:
         """A number that stands for the uid or gid the system will choose."""
         return _NEW_ID + len(self.prediction.declared)
+
+    def _keep(self, path: str, whole: bool = False, link: bool = False) -> int:
+        return self.prediction.space.keep(self.store.root, self._walk(path), whole, link)
 
     def _there(self, path: str) -> Entry:
         found = self.stat(path)

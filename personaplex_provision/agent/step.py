@@ -146,6 +146,8 @@ def hint_for(error: Exception) -> str:
     """What helps against an operating system's error, where that can be said."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room on that file system (`df -h`), then run the same command again"
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return "see `dmesg`: a failing disk is turned read-only; `mount -o remount,rw`, then run the command again"
     return ""
 
 

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from typing import IO, Iterable, Iterator, List, Tuple, Union
 
 from personaplex_provision.agent.fault import Fault
@@ -117,7 +118,8 @@ def making(path: str, said: str = "") -> Iterator[IO[bytes]]:
 def copy_tree(source: str, target: str, link: bool = False) -> None:
     """Copies a tree with owner, mode, times and extended attributes; files are hard-linked when `link`.
 
-    A hard-linked copy is right only for trees whose writers replace files and never write into them (pip, git).
+    A hard-linked copy is right only for trees that go away, or whose writers replace files and never write into them
+    (pip, git). On another file system each file is copied all the same, by reflink where that is possible.
     """
     shutil.copytree(source, target, symlinks=True, copy_function=_link if link else _copy)
     for top, folders, files in os.walk(source):
@@ -137,6 +139,11 @@ def copy_owner(source: str, target: str) -> None:
 
 
 def _copy(source: str, target: str) -> str:
+    status = os.lstat(source)
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a socket: opening it would wait for who is at its other end
+        os.mknod(target, status.st_mode, status.st_rdev)
+        shutil.copystat(source, target)
+        return target
     with open(source, "rb") as reader, open(target, "wb") as writer:
         if not _reflink(reader, writer):
             shutil.copyfileobj(reader, writer, _CHUNK)

@@ -11,6 +11,8 @@ WIDTH = 120
 "Characters of a value that are shown."
 _DIGESTS = ("content", "src", "checksum", "sha256")
 "Fields that a text diff says better."
+_OF_THE_CHANGE = ("transaction",)
+"Fields that speak of the change as a whole, so that nothing was there before."
 
 
 def value(found: Any) -> str:
@@ -38,7 +40,7 @@ def fields(event: dict[str, Any], style: Style, margin: str) -> list[str]:
         if creates and name == "state":
             continue
         head = f"{margin}{clean(name)}: "
-        if creates and before in (None, "absent"):
+        if (creates or name in _OF_THE_CHANGE) and before in (None, "absent"):
             lines.append(head + style(value(after), "green"))
         else:
             lines.append(f"{head}{style(value(before), 'red')} → {style(value(after), 'green')}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from personaplex_provision.agent.space import human, said
 from personaplex_provision.reports import difference
 from personaplex_provision.reports.numbers import counted
 from personaplex_provision.reports.planned import HostPlanned, Planned, Totals
@@ -16,6 +17,8 @@ _COLOURS = {"create": "green", "update": "yellow", "delete": "red", "run": "yell
 _WORDS = {"none": "in state", "create": "create", "update": "change", "delete": "delete", "run": "run",
           "unknown": "decided while applying"}
 MARGIN = " " * 6
+_WORTH = 1_000_000
+"Bytes from which on what applying takes of a file system is told, unless less is free there."
 PREVIEW = 40
 "Lines of a text diff that are shown without -v."
 
@@ -64,9 +67,22 @@ def _group(group: list[HostPlanned], style: Style, verbosity: int, chain: Sequen
     rest = [f"{number} {words}" for number, words in counts if number]
     if rest:
         lines.append(style(f"  = {', '.join(rest)}", "dim"))
+    lines += _space(group, style)
     if len(chain) > 1 and len(first.pending()) > 1:
         path = " → ".join(one_line(one, 40) for one in chain)
         lines.append(style(f"  critical path ({counted(len(chain), 'step')}): {path}", "dim"))
+    return lines
+
+
+def _space(group: list[HostPlanned], style: Style) -> list[str]:
+    """What applying takes of each file system, where that is worth a thought."""
+    lines = []
+    for number, one in enumerate(group[0].space):
+        free = min(host.space[number]["free"] for host in group)
+        if one["needed"] < _WORTH and one["needed"] * 10 < free:
+            continue
+        text = f"{clean(said(one))}; {'at least ' * (len(group) > 1)}{human(free)} free"
+        lines.append("  " + (style(text, "red") if one["needed"] > free else style(text, "dim")))
     return lines
 
 

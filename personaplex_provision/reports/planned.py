@@ -23,6 +23,8 @@ class HostPlanned:
     "Its `plan_task` events in order."
     exit: int = 0
     unreachable: bool = False
+    space: list[Event] = field(default_factory=list)
+    "What the plan takes of each file system: `mount`, and in bytes `needed`, `images`, `free`; `open`: and more."
 
     def pending(self) -> list[Event]:
         """The entries that will, or may, change something."""
@@ -33,7 +35,8 @@ class HostPlanned:
         named = ("task", "name", "kind", "action", "reversible", "diff", "preview", "reason", "problem", "skipped",
                  "verify")
         plain = [[one.get(name) for name in named] for one in self.entries]
-        return json.dumps([plain, self.exit, self.unreachable], sort_keys=True, default=str)
+        space = [[one["mount"], one["needed"], one["images"]] for one in self.space]
+        return json.dumps([plain, self.exit, self.unreachable, space], sort_keys=True, default=str)
 
 
 @dataclass
@@ -83,6 +86,7 @@ class Planned:
                 host.entries.append(event)
             elif event.get("phase") == "plan":
                 host.exit, host.unreachable = int(event.get("exit", 0)), bool(event.get("unreachable"))
+                host.space = list(event.get("space", []))
 
     def groups(self) -> list[list[HostPlanned]]:
         """Hosts whose plans are the same, together, in the order of the first of them."""

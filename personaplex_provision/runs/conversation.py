@@ -28,6 +28,12 @@ class AgentBug(AgentError):
     exit_code = 1
 
 
+class AgentRefused(AgentError):
+    """The agent found that what was asked for must not be begun; nothing was changed."""
+
+    exit_code = 10
+
+
 class Conversation:
     """One channel; `tell` gets every event, `answers` maps a question's type to who answers it."""
 
@@ -48,7 +54,8 @@ class Conversation:
     def ask(self, message: Event, *until: str) -> Event:
         """Sends a message and follows what comes until one of the types `until`; that message is returned.
 
-        Raises UnreachableError when the connection ends, AgentError when the agent reports a failure.
+        Raises UnreachableError when the connection ends, AgentError when the agent reports a failure, AgentRefused
+        when it will not begin.
         """
         self.send(message)
         return self.follow(*until)
@@ -61,7 +68,8 @@ class Conversation:
             if kind in until:
                 return message
             if kind == "failed":
-                raise (AgentBug if message.get("bug") else AgentError)(Diagnostic(
+                what = AgentBug if message.get("bug") else AgentRefused if message.get("refused") else AgentError
+                raise what(Diagnostic(
                     f"{self.host}: {message['summary']}", message.get("detail", ""), hint=message.get("hint", ""),
                 ))
             if kind in EVENTS:

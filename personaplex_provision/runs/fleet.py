@@ -23,7 +23,7 @@ from personaplex_provision.language.playbook import handlers_of, nodes_of
 from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Play, Written
 from personaplex_provision.planning.scope import Scope
-from personaplex_provision.runs import batches, records
+from personaplex_provision.runs import batches, records, room
 from personaplex_provision.runs.conversation import Event
 from personaplex_provision.runs.hostrun import HostRun, Part
 from personaplex_provision.runs.identity import new_run, who
@@ -86,6 +86,7 @@ class Fleet:
             self._each(self._alive(self.selected[number]), partial(self._plan, number=number, play=play, scope=scope))
         self._raise_invalid()
         for host in self.hosts.values():
+            self._guarded(host, room.check)
             self._host_end(host, "plan")
         return self._code()
 
@@ -217,8 +218,9 @@ class Fleet:
 
     def _host_end(self, host: HostRun, phase: str) -> None:
         found = host.outcome
+        more = {"space": found.space} if phase == "plan" else {}
         self.tell({"type": "host_end", "host": host.name, "phase": phase, "exit": found.exit, **found.as_json(),
-                   "pending": found.pending, "unknown": found.unknown, "classes": found.classes})
+                   "pending": found.pending, "unknown": found.unknown, "classes": found.classes, **more})
 
     def _code(self) -> int:
         return worst(host.outcome.exit for host in self.hosts.values())

@@ -117,7 +117,7 @@ class HostRun:
         """Plans a compiled play; its entries are in `part.entries` afterwards."""
         self._part = part
         self._secrets()
-        self._talk.ask({"type": "plan", **self._load(part)}, "planned")
+        self.outcome.space = self._talk.ask({"type": "plan", **self._load(part)}, "planned").get("space", [])
 
     def needs_apply(self) -> bool:
         """Whether a plan found anything to do."""
@@ -126,7 +126,7 @@ class HostRun:
     # the run
 
     def begin(self, run: str, meta: Event) -> None:
-        """Takes the host's lease and opens the journal. Raises LockedError."""
+        """Takes the host's lease and opens the journal. Raises LockedError, AgentRefused."""
         reply = self._leased({
             "type": "begin", "run": run, "meta": meta, "lock_timeout": self.options.lock_timeout,
             "fault_at": self.options.fault_at, "require_reversible": self.options.require_reversible,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 WORST = (1, 130, 143, 9, 4, 3, 6, 5, 8, 7, 10, 2, 0)
 """Exit codes, the worst first; interface.md gives the order of those that hosts can differ in."""
@@ -26,6 +27,8 @@ class HostOutcome:
     "Steps a plan could not decide."
     classes: dict[str, int] = field(default_factory=dict)
     "Steps that will or may change something, by rollback class; `unknown` for what may hold several."
+    space: list[dict[str, Any]] = field(default_factory=list)
+    "What the plan takes of each file system of the host, as the agent's `Space.report` has it."
 
     def count(self, outcome: str) -> None:
         """One more task that ended so."""

@@ -10,7 +10,7 @@ import pytest
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources import _openpgp as openpgp
 from personaplex_provision.agent.resources._apt_source import verify
-from personaplex_provision.agent.resources._apt_transaction import downgrades, parse, refusal, sizes
+from personaplex_provision.agent.resources._apt_transaction import Transaction, downgrades, parse, refusal, sizes
 from personaplex_provision.agent.resources._debian_version import compare
 from personaplex_provision.agent.resources.apt import Apt
 from personaplex_provision.agent.resources.apt_repository import AptRepository
@@ -55,13 +55,39 @@ def test_a_simulation_is_read_as_versions_before_and_after() -> None:
     assert downgrades(steps) == [("app", "2.0", "1.0")]
 
 
-def test_sizes_are_said_in_words_whatever_the_age_of_apt() -> None:
+def test_sizes_are_read_whatever_the_age_of_apt() -> None:
     uris = "'http://x/a.deb' a.deb 1500000 SHA256:00\n'http://x/b.deb' b.deb 400000 SHA256:00\n"
     old = "After this operation, 12.3 MB of additional disk space will be used.\n"
-    assert sizes(old + uris) == "1.9 MB to download, 12.3 MB more on disk"
-    assert sizes("After this operation, 396 kB disk space will be freed.\n") == "396 kB less on disk"
-    assert sizes("  Space needed: 116 kB / 99.1 GB available\n" + uris) == "1.9 MB to download, 116 kB more on disk"
-    assert sizes("  Freed space: 1,204 kB\n") == "1,204 kB less on disk"
+    assert sizes(old + uris) == (1_900_000, 12_300_000)
+    assert sizes("After this operation, 396 kB disk space will be freed.\n") == (0, -396_000)
+    assert sizes("  Space needed: 116 kB / 99.1 GB available\n" + uris) == (1_900_000, 116_000)
+    assert sizes("  Freed space: 1,204 kB\n") == (0, -1_204_000)
+    assert sizes("") == (0, 0)
+
+
+def test_a_transaction_is_said_in_one_line() -> None:
+    steps = [("a", "", "1"), ("b", "1", "2")]
+    assert Transaction(steps, 1_900_000, 12_300_000).said == "2 packages, 1.9 MB to download, 12 MB on disk"
+    assert Transaction(steps[:1], 0, -396_000).said == "1 package, 396 kB freed"
+
+
+def test_every_package_of_a_transaction_is_in_the_difference() -> None:
+    along = [[f"lib{number:02}", "", "1.0"] for number in range(20)]
+    steps = [*along, ["old", "1.0", ""], ["other", "1.0", "2.0"], ["tool", "", "3.0"]]
+    now = Apt(missing={"tool": ""}, transaction=steps, size="23 packages")
+    found = {one.field: (one.before, one.after) for one in Apt(name=["tool"]).diff(now)}
+    assert found["tool"] == (None, "3.0") and found["old"] == ("1.0", None) and found["other"] == ("1.0", "2.0")
+    assert all(found[name] == (None, "1.0") for name, _, _ in along)
+    assert found["transaction"] == (None, "23 packages") and len(found) == 24
+    assert Apt(name=["tool"]).diff(Apt(missing={}, transaction=[])) == []
+
+
+@pytest.mark.parametrize(("steps", "lost", "word"), [
+    ([["tool", "", "1"]], None, "exact"), ([["tool", "1", "2"]], [], "best-effort"),
+    ([["tool", "1", ""]], ["tool"], "irreversible"),
+])
+def test_only_a_version_that_is_lost_makes_it_irreversible(steps: list[list[str]], lost: list[str], word: str) -> None:
+    assert Apt(name=["tool"]).reversibility(Apt(missing={"tool": ""}, transaction=steps, lost=lost)) == word
 
 
 def test_a_refusal_keeps_the_reason_and_drops_the_noise() -> None:

@@ -22,9 +22,11 @@ from personaplex_provision.agent.resources._survey import Survey, owned_paths, s
 
 _STATUS = "/var/lib/dpkg/status"
 MARKS = "/var/lib/apt/extended_states"
-_ARCHIVES = "/var/cache/apt/archives"
+ARCHIVES = "/var/cache/apt/archives"
 _LIMITS = (("/etc/", 4 << 20), ("/usr/local/", 0), ("/usr/", 4 << 20), ("/var/lib/", 1 << 18), ("/var/spool/", 1 << 16))
 _TOTAL = 256 << 20
+SIZE = 8 << 20
+"""Bytes that an image takes besides the .debs, on a usual host: its survey, and what is in /etc."""
 
 
 def image_name(host: Host) -> str:
@@ -105,11 +107,11 @@ class AptImage:
         prefix = f"{bare}_{version.replace(':', '%3a')}_"
         folder = self._path("debs")
         try:
-            near = [one for one in os.listdir(_ARCHIVES) if one.startswith(prefix) and one.endswith(".deb")]
+            near = [one for one in os.listdir(ARCHIVES) if one.startswith(prefix) and one.endswith(".deb")]
         except OSError:
             near = []
         if near:
-            self.host.run(["cp", "-p", os.path.join(_ARCHIVES, near[0]), folder])
+            self.host.run(["cp", "-p", os.path.join(ARCHIVES, near[0]), folder])
             return True
         argv = ["apt-get", "-q", "download", f"{name}={version}"]
         if self.host.run(argv, env=ENVIRONMENT, chdir=folder, check=False).rc == 0 and key in self.debs():

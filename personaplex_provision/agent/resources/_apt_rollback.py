@@ -11,7 +11,7 @@ from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._accounts import ACCOUNT_FILES
 from personaplex_provision.agent.resources._apt_command import dpkg_options, run_apt
 from personaplex_provision.agent.resources._apt_image import MARKS, AptImage, marks, states
-from personaplex_provision.agent.resources._survey import Look, Survey, look, owned_paths, survey
+from personaplex_provision.agent.resources._survey import Look, Survey, conffiles, look, owned_paths, survey
 
 Packages = Dict[str, List[str]]
 """Version and status by name."""
@@ -26,7 +26,6 @@ _OURS = {*ACCOUNT_FILES, "/etc/ld.so.cache"}
 def broken(host: Host) -> bool:
     """Whether dpkg was cut off: its notes were not filed, or a package is neither here nor there."""
     notes = host.list(_NOTES) if host.stat(_NOTES).type == "directory" else []
-    host.changed()
     return bool(notes) or any(one.status in _HALF for one in host.machine.packages().values())
 
 
@@ -49,6 +48,7 @@ def take_back(host: Host, image: AptImage, lock_timeout: float) -> None:
     gone = [name for name in touched if _there(old, name) and (not _there(now, name) or now[name][0] != old[name][0])]
     start, noted = survey([host.store.root]), marks(host)
     if gone:
+        _forget(host, [name for name in gone if _there(now, name)], set(after["made"]))
         _reinstall(host, image, [(name, old[name][0]) for name in gone], new, lock_timeout)
     _purge(host, old, touched, lock_timeout)
     _marks(host, noted, before["marks"], after["marks"])
@@ -63,6 +63,14 @@ def take_back(host: Host, image: AptImage, lock_timeout: float) -> None:
     wrong = [name for name in touched if now.get(name) != old.get(name)]
     if wrong:
         raise ResourceError(f"packages are not as before: {', '.join(wrong)}", hint="see what `apt-get check` says")
+
+
+def _forget(host: Host, names: List[str], made: Set[str]) -> None:
+    """Takes away the configuration files that only the newer version has: dpkg would keep them, and note for good that
+    they are there, so that they would count as deleted by hand at the next upgrade."""
+    for path in conffiles(names):
+        if path in made:
+            host.remove(path)
 
 
 def _reinstall(host: Host, image: AptImage, gone: List[Tuple[str, str]], new: List[str], lock_timeout: float) -> None:

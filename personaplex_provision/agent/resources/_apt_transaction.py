@@ -9,21 +9,36 @@ from typing import List, Tuple
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resources._apt_command import ENVIRONMENT
 from personaplex_provision.agent.resources._debian_version import compare
+from personaplex_provision.agent.space import human
 
 Step = Tuple[str, str, str]
 """A package (`name`, or `name:arch` of another architecture), its version before and after; empty for not there."""
 
 _STEP = re.compile(r"^(Inst|Remv|Purg) (\S+)(?: \[([^\]]*)\])?(?: \((\S+) )?", re.MULTILINE)
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _READS = ("/etc/apt", "/var/lib/apt/lists")
 
 
 @dataclass
 class Transaction:
-    """`steps` in the order of their names; `size` in words; `error` when apt-get refused, in its words."""
+    """`steps` in the order of their names; `error` when apt-get refused, in its words.
+
+    `fetch` is what is to be downloaded and `disk` how much more is on the disk afterwards (less when negative), in
+    bytes.
+    """
 
     steps: List[Step]
-    size: str = ""
+    fetch: int = 0
+    disk: int = 0
     error: str = ""
+
+    @property
+    def said(self) -> str:
+        """`12 packages, 34 MB to download, 120 MB on disk`."""
+        found = [f"{len(self.steps)} package{'s' * (len(self.steps) != 1)}"]
+        found += [f"{human(self.fetch)} to download"] if self.fetch else []
+        found += [f"{human(abs(self.disk))} {'freed' if self.disk < 0 else 'on disk'}"] if self.disk else []
+        return ", ".join(found)
 
 
 def simulate(host: Host, argv: List[str]) -> Transaction:
@@ -39,7 +54,7 @@ def simulate(host: Host, argv: List[str]) -> Transaction:
     if not steps:
         return Transaction([])
     uris = host.query(["apt-get", "-y", *quiet, "--print-uris", *argv], reads=_READS, env=ENVIRONMENT, timeout=300)
-    return Transaction(steps, sizes(uris.stdout))
+    return Transaction(steps, *sizes(uris.stdout))
 
 
 def parse(text: str) -> List[Step]:
@@ -53,26 +68,16 @@ def parse(text: str) -> List[Step]:
     return [found[name] for name in sorted(found)]
 
 
-def sizes(text: str) -> str:
-    """`1.2 MB to download, 3.4 MB more on disk`, from the output of `apt-get --print-uris`."""
+def sizes(text: str) -> Tuple[int, int]:
+    """Bytes to download and bytes more on the disk, from the output of `apt-get --print-uris`."""
     fetch = sum(int(size) for size in re.findall(r"(?m)^'[^']+' \S+ (\d+) ", text))
-    found = [f"{human(fetch)} to download"] if fetch else []
-    disk = re.search(r"After this operation, (.+?) (of additional disk|disk space will be freed)", text)
+    disk = re.search(r"After this operation, ([\d.,]+) (\S+) (?:of additional disk|disk space will be freed)", text)
     if disk is None:
-        disk = re.search(r"(?:Space needed|Freed space): ([\d.,]+ \S+)()", text)
-    if disk:
-        freed = "freed" in disk.group(0).lower()
-        found.append(f"{disk.group(1)} {'less' if freed else 'more'} on disk")
-    return ", ".join(found)
-
-
-def human(size: float) -> str:
-    """A size in bytes as people read it, in steps of 1000 as apt's."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+        disk = re.search(r"(?:Space needed|Freed space): ([\d.,]+) (\S+)", text)
+    if disk is None:
+        return fetch, 0
+    size = round(float(disk.group(1).replace(",", "")) * _UNITS.get(disk.group(2), 1))
+    return fetch, -size if "freed" in disk.group(0).lower() else size
 
 
 def downgrades(steps: List[Step]) -> List[Step]:

@@ -67,6 +67,16 @@ def owned_paths(folder: str = "/var/lib/dpkg/info") -> Set[str]:
     return found
 
 
+def conffiles(names: Iterable[str], folder: str = "/var/lib/dpkg/info") -> List[str]:
+    """The configuration files of installed packages, of any architecture."""
+    bare, found = {name.split(":")[0] for name in names}, []
+    for name in os.listdir(folder):
+        if name.endswith(".conffiles") and name[: -len(".conffiles")].split(":")[0] in bare:
+            with open(os.path.join(folder, name), encoding="utf-8", errors="surrogateescape") as file:
+                found += [line.split()[-1] for line in file if line.strip()]
+    return found
+
+
 def _inside(folder: str) -> Iterator[Tuple[str, os.stat_result]]:
     try:
         with os.scandir(folder) as items:

@@ -6,7 +6,7 @@ import fnmatch
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Literal, Tuple
+from typing import Any, Dict, Iterator, List, Literal
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Package
@@ -26,11 +26,12 @@ from personaplex_provision.agent.resources._apt_command import (
     stale_lists,
     update_lists,
 )
-from personaplex_provision.agent.resources._apt_image import AptImage, image_name
+from personaplex_provision.agent.resources._apt_image import ARCHIVES, SIZE, AptImage, image_name
 from personaplex_provision.agent.resources._apt_rollback import broken, repair, take_back
 from personaplex_provision.agent.resources._apt_spec import SPEC, lost_versions, name_of, parts, pinned
 from personaplex_provision.agent.resources._apt_transaction import Transaction, downgrades, simulate
 from personaplex_provision.agent.resources._debian_version import compare
+from personaplex_provision.agent.resources._repack import installed_size
 
 EXAMPLE = """
 - name: what the build needs
@@ -49,8 +50,9 @@ class Apt(Resource):
 
     The plan shows the whole transaction, with what comes along and goes. Rollback is exact when packages were only
     installed: they are purged, and what their scripts left behind, users, links and files, goes too. Versions that
-    were replaced or removed come back from .deb files kept before, fetched or made from what is installed; where the
-    disk has no room for them, the plan says that the step cannot be taken back.
+    were replaced or removed come back from .deb files kept before, fetched or made from what is installed; what their
+    scripts did to data of their own stays, so that this is best-effort. Where no .deb is to be had and the disk has
+    no room to make one, the plan says that the step cannot be taken back. A dpkg that was cut off is repaired first.
     """
 
     kind = "apt"
@@ -113,7 +115,9 @@ class Apt(Resource):
     transaction: list[list[str]] = observed(None)
     "Every package that changes: name, version before, version after. None when that is not known yet."
     size: str = observed("")
-    "How much is to be fetched and how the space on the disk changes."
+    "How many packages change, how much is to be fetched and how the space on the disk changes."
+    room: list[int] = observed(None)
+    "Bytes to fetch, and bytes more on the disk."
     reason: str = observed("")
     "Why the transaction is not known yet."
     lost: list[str] = observed(None)
@@ -153,6 +157,8 @@ class Apt(Resource):
             return Apt(missing={}, transaction=[])
         found = Apt(lists=lists, missing=missing, image=image_name(host))
         try:
+            if broken(host):
+                raise Unpredictable("dpkg was interrupted; it is repaired first")
             if lists and (newest or missing) and self.deb is None:
                 raise Unpredictable(f"{lists}; they are fetched first")
             if self.deb is not None and not host.stat(deb.local_path(host, self.deb), follow=True).exists:
@@ -167,7 +173,8 @@ class Apt(Resource):
             found.reason = done.error
             return found
         self._guard(done)
-        found.transaction, found.size = [list(one) for one in done.steps], done.size
+        found.transaction = [list(one) for one in done.steps]
+        found.size, found.room = done.said, [done.fetch, done.disk]
         found.lost = lost_versions(host, done.steps)
         if not done.steps:
             # A name that another installed package provides.
@@ -196,11 +203,8 @@ class Apt(Resource):
             step = steps.pop(name, None)
             if step:
                 found.append(Change(name, step[1] or None, step[2] or None))
-        if steps:
-            along = sorted(steps)
-            shown = ", ".join(along[:6]) + (f" and {len(along) - 6} more" if len(along) > 6 else "")
-            found.append(Change("along with it" if found else "packages", None, shown))
-        return found
+        found += [Change(name, old or None, new or None) for name, (_, old, new) in sorted(steps.items())]
+        return [*found, Change("transaction", None, now.size)] if found else []
 
     def action(self, now: Apt, changes: List[Change]) -> str:
         if not changes:
@@ -209,13 +213,6 @@ class Apt(Resource):
             return "delete"
         fresh = bool(now.missing) and not any((now.missing or {}).values())
         return "create" if fresh else "update"
-
-    def preview(self, now: Apt, host: Host) -> Tuple[str, str] | None:
-        if not now.transaction:
-            return None
-        before = "".join(f"{name} {old}\n" for name, old, _ in now.transaction if old)
-        after = "".join(f"{name} {new}\n" for name, _, new in now.transaction if new)
-        return before, after + (f"# {now.size}\n" if now.size else "")
 
     def reversibility(self, now: Apt | None) -> str:
         if now is None:
@@ -236,6 +233,9 @@ class Apt(Resource):
             host.changed()
         if now.missing is None:
             return
+        if broken(host):
+            repair(host, self.lock_timeout)
+            host.changed()
         image = AptImage(host, now.image)
         image.discard()
         missing = self._missing(host)
@@ -247,8 +247,13 @@ class Apt(Resource):
         if not done.steps:
             return
         lost = image.keep(done.steps)
-        if lost:
-            host.output(f"no .deb of the present version is to be had of: {', '.join(lost)}")
+        if set(lost) - set(now.lost or []):
+            image.discard()
+            raise ResourceError(
+                f"no .deb of the present version is to be had of {', '.join(lost)}, so this could not be taken back",
+                "nothing was changed; the plan promised a way back",
+                "make room in the state directory, or put the .deb into /var/cache/apt/archives",
+            )
         argv = ["apt-get", "-y", "-q", "-o", f"DPkg::Lock::Timeout={self.lock_timeout}", *arguments]
         ended = run_apt(host, argv, self.lock_timeout, len(done.steps))
         image.finish()
@@ -258,6 +263,11 @@ class Apt(Resource):
             raise ResourceError(f"apt-get exited with {ended.rc}", "\n".join(said[-20:]), result=result)
 
     def predict(self, now: Apt, host: Host) -> None:
+        fetch, disk = now.room or (0, 0)
+        going = [name for name, old, new in now.transaction or [] if old and old != new]
+        host.need(ARCHIVES, fetch)
+        host.need("/usr", disk)
+        host.need(host.store.root, SIZE + installed_size(going), image=True)
         for name, _, version in now.transaction or []:
             host.declare("package", name, Package(name, version, "installed", "") if version else False)
         for name in now.missing or {}:
@@ -273,6 +283,7 @@ class Apt(Resource):
             take_back(host, image, self.lock_timeout)
 
     def recover(self, before: Apt, host: Host) -> None:
+        host.changed()
         if broken(host):
             repair(host, self.lock_timeout)
 

@@ -184,6 +184,7 @@ class Git(Resource):
             need_parent(host, dest)
         elif [one.field for one in self.diff(now)] == ["repo"]:
             return
+        host.touch_image(dest, whole=True, link=True)
         host.declare("git", dest, {
             "repo": self.repo, "version": self.version, "commit": self._known_commit(now),
             "fresh": now.state == "absent",

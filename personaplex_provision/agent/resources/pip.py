@@ -183,10 +183,13 @@ class PipPackages(Resource):
     def predict(self, now: PipPackages, host: Host) -> None:
         if not self.virtualenv:
             target = self._target(host)
+            if target:
+                self._keep(host, target)
             for site in target.sites if target else []:
                 host.opaque(site)
             return
         venv = self._venv(host)
+        host.touch_image(venv, whole=True, link=True)
         planned = host.declared("venv", venv)
         if not planned:
             settings = settings_of(host, venv)

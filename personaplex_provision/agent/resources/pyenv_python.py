@@ -149,7 +149,6 @@ class PyenvPython(Resource):
         self._check_source(host)
         prefix = self._prefix(host)
         host.mkdir(os.path.dirname(prefix))
-        host.touch_image(prefix, whole=True)
         if host.stat(prefix).exists:
             host.remove(prefix)
         if self.cache_dir and not host.stat(host.expand(self.cache_dir), follow=True).exists:
@@ -176,6 +175,7 @@ class PyenvPython(Resource):
             pyenv.predict(pyenv.observe(host), host)
         if now.state != "present":
             prefix = self._prefix(host)
+            host.touch_image(prefix, whole=True, link=True)
             host.opaque(prefix)
             host.declare("python", f"{prefix}/bin/python", self.version)
 

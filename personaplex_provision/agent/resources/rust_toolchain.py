@@ -118,6 +118,8 @@ class RustToolchain(Resource):
         host.remove(_installer(host.expand(self.cargo_home)))
 
     def predict(self, now: RustToolchain, host: Host) -> None:
+        for one in (self.rustup_home, self.cargo_home):
+            host.touch_image(host.expand(one), whole=True)
         host.opaque(host.expand(self.rustup_home))
         host.opaque(host.expand(self.cargo_home))
         declared = {"toolchain": self.toolchain, "components": list(self.components)}

@@ -182,6 +182,7 @@ class Unarchive(Resource):
                 host.symlink(one.target, at)
             else:
                 host.write(at, iter(()), mode=self._mode(one))
+                host.need(at, one.size)
 
     def result(self, now: Unarchive, after: Unarchive, host: Host) -> Dict[str, Any]:
         found: Dict[str, Any] = {"dest": self._dest(host), "src": shown(self.src) if self.src else None}

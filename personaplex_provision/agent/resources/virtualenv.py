@@ -111,7 +111,6 @@ class Virtualenv(Resource):
             argv[0] = f"{path}/bin/python"
             host.run([*argv, "--without-pip", path], touches=[f"{path}/pyvenv.cfg"], trees=[f"{path}/bin"])
             return
-        host.touch_image(path, whole=True, link=True)
         if host.stat(path).exists:
             host.remove(path)
         found = host.run([*argv, path], trees=[path], check=False)
@@ -130,6 +129,7 @@ class Virtualenv(Resource):
         need_parent(host, path)
         if now.state == "present" and self._same_python(now):
             return
+        host.touch_image(path, whole=True, link=True)
         version, home = self._wanted(host) if self._answers(host) else ("", os.path.dirname(self.python or ""))
         host.opaque(path)
         host.declare("venv", path, {

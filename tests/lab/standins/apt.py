@@ -65,12 +65,12 @@ PACKAGES = (
 class AptRepository:
     """The repository. Its key is made anew each time, so nothing can be trusted that was not taken from here."""
 
-    def __init__(self, addresses: Sequence[str], directory: Path) -> None:
+    def __init__(self, addresses: Sequence[str], directory: Path, packages: Sequence[Package] = PACKAGES) -> None:
         root = directory / "root" / PLACE
         root.mkdir(parents=True)
         self._home = directory / "gnupg"
         self._home.mkdir(mode=0o700)
-        entries = [_entry(package, root, directory) for package in PACKAGES]
+        entries = [_entry(package, root, directory) for package in packages]
         listing = "\n".join(entries).encode()
         (root / "Packages").write_bytes(listing)
         (root / "Packages.gz").write_bytes(gzip.compress(listing, mtime=0))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+import pip
 
 from tests.laws.case import Case
 
 _VENV = [sys.executable, "-m", "venv", "{dir}/v"]
+_ELSEWHERE = os.path.dirname(os.path.dirname(pip.__file__))
+_QUICK = ["sh", "-c", (
+    f"{sys.executable} -m venv --without-pip {{dir}}/v && "
+    f"for d in {{dir}}/v/lib/python3*/site-packages; do echo {_ELSEWHERE} > $d/pip.pth; done"
+)]
 _WHEELS = [sys.executable, "-c", (
     "import zipfile,os\n"
     "os.makedirs('{dir}/w')\n"
@@ -28,5 +36,9 @@ CASES = [
         setup=[_VENV, _WHEELS, _OLD], kills=False,
     ),
     Case("pip", "removed", {"name": "tool", "state": "absent", **_PLACE}, setup=[_VENV, _WHEELS, _OLD], kills=False),
+    Case(
+        "pip", "another version, with a pip of elsewhere", {"name": "tool", "version": "2.0", **_PLACE},
+        setup=[_QUICK, _WHEELS, _OLD],
+    ),
     Case("pip", "there already", {"name": "tool<2", **_PLACE}, setup=[_VENV, _WHEELS, _OLD], changes=False),
 ]

@@ -16,10 +16,11 @@ _PYENV = ["sh", "-c", (
 )]
 _BUILT = ["sh", "-c", f"{{dir}}/pyenv/plugins/python-build/bin/python-build x {{dir}}/pyenv/versions/{_VERSION}"]
 _BROKEN = ["mkdir", "-p", f"{{dir}}/pyenv/versions/{_VERSION}/lib"]
+_FULL = ["touch", f"{{dir}}/pyenv/versions/{_VERSION}/lib/kept"]
 _TASK = {"version": _VERSION, "root": "{dir}/pyenv", "verify_modules": ["json"]}
 
 CASES = [
     Case("pyenv_python", "built", _TASK, setup=[_PYENV]),
     Case("pyenv_python", "there already", _TASK, setup=[_PYENV, _BUILT], changes=False),
-    Case("pyenv_python", "in place of a broken one", _TASK, setup=[_PYENV, _BROKEN]),
+    Case("pyenv_python", "in place of a broken one", _TASK, setup=[_PYENV, _BROKEN, _FULL]),
 ]

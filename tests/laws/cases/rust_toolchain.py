@@ -27,5 +27,9 @@ _DONE = ["sh", "-c", (
 
 CASES = [
     Case("rust_toolchain", "installed", _TASK, setup=[_MIRROR]),
+    Case(
+        "rust_toolchain", "in place of a broken one", _TASK,
+        setup=[_MIRROR, _DONE, ["sh", "-c", "rm {dir}/cargo/bin/rustup; echo 'exit 1' >> {dir}/cargo/bin/rustc"]],
+    ),
     Case("rust_toolchain", "there already", _TASK, setup=[_MIRROR, _DONE], changes=False),
 ]

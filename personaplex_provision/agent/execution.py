@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Set
 
 from personaplex_provision.agent import image as images
-from personaplex_provision.agent import step, texts
+from personaplex_provision.agent import observation, step, texts
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal
 from personaplex_provision.agent.kinds import secret_fields
 from personaplex_provision.agent.planner import Planner
-from personaplex_provision.agent.resource import PASSING, ResourceError
+from personaplex_provision.agent.resource import PASSING, Change, Resource, ResourceError
 from personaplex_provision.agent.session import Disconnected, Message, Session
 from personaplex_provision.agent.step import hint_for, plain, shown
 from personaplex_provision.agent.task import Task
@@ -128,14 +128,16 @@ class Execution:
 
             host = self.session.host(task, lambda image: self._image(task, image), event)
             self.session.hosts.append(host)
-            outcome = step.apply(resource, host, lambda finding: self._intent(task, finding))
+            outcome = step.apply(resource, host, lambda finding: self._intent(task, finding),
+                                 lambda now, changes: self._look(task, resource, now, changes))
         except Exception as error:  # a kind that breaks fails its task, like any other failure
             left = host.left if host is not None else []
             if host is not None and host.images() and not left:
                 self.journal.write("reverted", task=task.address, sync=True)
             return _failed(error, left)
         finally:
-            if host in self.session.hosts:
+            if host is not None and host in self.session.hosts:
+                self.session.blurred = self.session.blurred or host.ran
                 self.session.hosts.remove(host)
         changed = outcome.changed if task.changed is None else task.changed
         result = {"changed": changed, "failed": False, **outcome.result}
@@ -156,6 +158,20 @@ class Execution:
         if task.kind == "debug":
             extra["message"] = outcome.result.get("msg", "")
         return Ended("changed" if changed else "ok", result), extra
+
+    def _look(self, task: Task, resource: Resource, now: Resource, changes: List[Change]) -> None:
+        """Refuses a step of a saved plan that is not found as the plan has it."""
+        expected = self.session.expected.pop(task.address, "")
+        if not expected or self.session.blurred or any(one.ran for one in list(self.session.hosts)):
+            return
+        if observation.digest(resource, task.params, now, changes) != expected:
+            self.session.moved.append(task.address)
+            fields = ", ".join(one.field for one in changes)
+            raise ResourceError(
+                "it is not as the plan found it: someone changed it since this run began",
+                f"differs from what is wanted in: {fields}" if fields else "it is as wanted now, and was not",
+                "look at it, and make the plan again",
+            )
 
     def _intent(self, task: Task, finding: step.Finding) -> None:
         if task.changed is False and finding.action == "run" and not task.undo:

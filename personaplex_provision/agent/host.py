@@ -27,6 +27,9 @@ Data = Union[bytes, Blob]
 class Host(Reading):
     """The host as one task sees it: what it can read, and every way in which it can change something."""
 
+    ran = False
+    "Whether a command was run that may have changed anything."
+
     # what will be there, for the planning host
 
     def declared(self, what: str, name: str) -> Any:
@@ -165,6 +168,7 @@ class Host(Reading):
         for path in trees:
             self.touch_image(path, whole=True, link=link)
         self._sync()
+        self.ran = True
         self.step()
         found = self._run(argv, env, stdin, chdir, timeout or self.timeout, on_line or self.output)
         self.machine.forget()

@@ -172,7 +172,7 @@ class Agent:
         tasks = self._take(message)
         if self.planner is None or message.get("fresh"):
             self.planner = Planner(self.session, recovery.owed(recovery.last_run(self.session)))
-        self.planner.plan(tasks)
+        self.planner.plan(tasks, bool(message.get("observed")))
         self.session.send({"type": "planned", "space": self.planner.prediction.room()})
 
     def _verify(self, message: Message) -> None:

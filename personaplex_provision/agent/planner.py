@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any, Dict, List
 
-from personaplex_provision.agent import kinds, step
+from personaplex_provision.agent import kinds, observation, step
 from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.kinds import secret_fields
 from personaplex_provision.agent.machine import User
@@ -33,9 +33,11 @@ class Planner:
         self.actions: Dict[str, str] = {}
         self.owed = owed
         self._events: List[Message] = []
+        self._observing = False
 
-    def plan(self, tasks: List[Task]) -> None:
-        """Sends a `plan_task` for every task, in order."""
+    def plan(self, tasks: List[Task], observed: bool = False) -> None:
+        """Sends a `plan_task` for every task, in order; with `observed` each tells the digest of what was found."""
+        self._observing = observed
         resources = self._resources(tasks)
         self._warm(tasks, resources)
         for task in tasks:
@@ -178,6 +180,8 @@ class Planner:
             self._ask_command(task, resource)
             return
         fields: Message = {"reversible": self.reversible(task, finding.reversible)}
+        if self._observing and not resource.probe:
+            fields["observed"] = self._digest(task, resource, finding)
         if finding.changes:
             fields["diff"] = self._diff(task, finding.changes)
             if not task.no_log and not secret_fields(task.params):
@@ -195,6 +199,20 @@ class Planner:
         fields["seconds"] = round(time.monotonic() - began, 6)
         action = "run" if task.changed and finding.action == "none" else finding.action
         self._tell(task, action, **{key: value for key, value in fields.items() if value not in ("", [])})
+
+    def _digest(self, task: Task, resource: Resource, finding: step.Finding) -> str:
+        """The digest of what was found; it is kept for the run where no earlier task of the plan has a part in it."""
+        found = observation.digest(resource, task.params, finding.now, finding.changes)
+        real = found
+        if self.prediction:
+            try:
+                again = step.observe(resource, self.session.host(task))
+                real = observation.digest(resource, task.params, again.now, again.changes)
+            except (ResourceError, OSError, Unpredictable):  # as it is now it cannot be seen: a task before it helps
+                real = ""
+        if real == found:
+            self.session.expected[task.address] = found
+        return found
 
     def _host(self, task: Task) -> PlanningHost:
         """The planning host as the task sees it; its user may be one that an earlier task makes."""

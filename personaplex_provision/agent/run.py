@@ -31,6 +31,7 @@ class Run:
         meta = dict(message["meta"])
         self.id = message["run"]
         self.session.required = str(message.get("require_reversible") or "")
+        self.session.blurred = False
         self.session.fault.at = int(message.get("fault_at", 0))
         holder = self.lease.take(
             {"run": self.id, **meta}, float(message.get("lock_timeout", 0)),
@@ -72,7 +73,8 @@ class Run:
             ended = runner.ended.get(task.address)
             if task.handler and ended is not None and ended.fine and ended.outcome != "skipped":
                 self.owed.discard(task.handler)
-        return {"failed": runner.failed, "stopped": self.session.stopping.is_set()}
+        moved = {"moved": self.session.moved} if self.session.moved else {}
+        return {"failed": runner.failed, **moved, "stopped": self.session.stopping.is_set()}
 
     def undo_itself(self) -> bool:
         """Takes back what this run has done so far; False when that failed."""

@@ -42,6 +42,12 @@ class Session:
         self.redactor = Redactor([])
         self.required = ""
         "What every step's class must be for it to be taken (a key of PASSING); empty for any."
+        self.expected: Dict[str, str] = {}
+        "Digest of what a step must be found to be, by address, when a saved plan is applied."
+        self.moved: List[str] = []
+        "Steps that were refused because they were found to be something else."
+        self.blurred = False
+        "Whether a command of this run may have changed what steps after it find."
         self.connected = True
         self.stopping = threading.Event()
         self.hosts: List[Host] = []

@@ -67,14 +67,20 @@ def text_diff(before: str, after: str) -> str:
     return "\n".join(list(lines)[2:])
 
 
-def apply(resource: Resource, host: Host, intent: Callable[[Finding], None]) -> Outcome:
+def apply(
+    resource: Resource, host: Host, intent: Callable[[Finding], None],
+    look: Callable[[Resource, List[Change]], None] = lambda _now, _changes: None,
+) -> Outcome:
     """Observes, and where there is a difference announces the intent, converges and observes again.
+
+    `look` sees what was observed before anything is done, and may raise.
 
     When converging fails, what was touched so far is put back and the failure raised on: ResourceError.
     """
     with host.identity.acting():
         now = resource.observe(host)
         changes = resource.diff(now)
+        look(now, changes)
         if not changes:
             return Outcome(False, "none", resource.result(now, now, host))
         action = resource.action(now, changes)

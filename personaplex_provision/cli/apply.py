@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when something was changed")
     flags.everything(parser)
     flags.reversible(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, plan_max_age=None)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
     if kept:
         kept.fill(args)
     output, options = session.begin(args, playbook)
+    if kept:
+        kept.check_age(args.plan_max_age)
+        options.observed = True
     if args.check:
         from personaplex_provision.cli.plan import plan
 
@@ -73,7 +76,11 @@ def apply(
     def confirm() -> bool:
         stage.pause()
         if kept is not None:
-            kept.compare(fleet)
+            for remark in kept.compare(fleet):
+                output.diagnostic(remark)
+            for name, host in fleet.hosts.items():
+                if host.outcome.exit:  # what is not done is no part of the question
+                    stage.planned.hosts.pop(name, None)
         if options.require_reversible:
             refuse_lasting(stage.planned.hosts.values(), options.require_reversible)
         if not output.json and not (yes and output.verbosity < 0):

@@ -25,7 +25,8 @@ class Setting:
 
     flag: str
     type: str = "text"
-    "text, number, seconds, yes, list (of text), path or paths (relative to the file they are written in)."
+    """text, number, seconds, duration (`7d`), yes, list (of text), path or paths (relative to the file they are
+    written in)."""
     ansible: str = ""
     separator: str = ","
     "Between the items of a list in the environment."
@@ -40,6 +41,7 @@ SETTINGS: dict[str, Setting] = {
     "on_failure": Setting("on_failure", choices=("stop", "continue", "rollback")),
     "lock_timeout": Setting("lock_timeout", "seconds"),
     "timeout": Setting("timeout", "seconds"),
+    "plan_max_age": Setting("plan_max_age", "duration"),
     "become": Setting("become", "yes"),
     "become_user": Setting("become_user"),
     "become_method": Setting("become_method"),
@@ -194,6 +196,12 @@ def _checked(setting: Setting, value: Any, folder: Path | None) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise ValueError("it must be a number of seconds")
         return float(value)
+    if setting.type == "duration":
+        from personaplex_provision.cli.quantities import duration
+
+        if not isinstance(value, str):
+            raise ValueError('it must be a duration in quotes, like "7d", "12h" or "90m"')
+        return duration(value)
     if setting.type in ("list", "paths"):
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(one, str) for one in items):

@@ -39,6 +39,7 @@ def plan(output: Output, options: Options, playbook: str, out: str | None, detai
     from personaplex_provision.cli.stage import Stage
     from personaplex_provision.runs.fleet import Fleet
 
+    options.observed = bool(out)
     project = session.open_playbook(output, options, playbook)
     job = Job(output)
     stage = Stage(output, job)

@@ -1,7 +1,9 @@
 """Plans in files: kept by `plan --out`, and applied only while the same plan would be made again.
 
-Applying plans anew with the options that were kept and compares: a playbook, a variable or a host that has moved
-since gives another plan, and is refused. Values of `-e` are not kept (they may be secrets) and have to be given again.
+Applying plans anew with the options that were kept and compares: what each task says, what the plan said of it, and
+the digest of what was found on the host. A host for which anything differs is refused whole, before it is touched;
+the others go on. Each step is held against that digest once more just before it is taken, by the agent. Values of `-e`
+are not kept (they may be secrets) and have to be given again.
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ _COMPARED = ("action", "diff", "preview", "reversible", "skipped")
 
 def keep(path: str, fleet: Fleet, playbook: str) -> None:
     """Writes the fleet's plan to a file. Raises InvalidError when it would hold a secret, MissingFileError."""
+    from personaplex_provision.runs.inputs import inputs_of
+
     options = fleet.project.options
-    plan = saved.Plan(os.path.abspath(playbook), hosts={}, inputs=saved.digest_files([os.path.abspath(playbook)]))
+    plan = saved.Plan(os.path.abspath(playbook), inputs=saved.digest_files(inputs_of(fleet.project)))
     secrets: dict[str, str] = {}
     for name, host in fleet.hosts.items():
         if host.outcome.unreachable:
@@ -38,7 +42,7 @@ def keep(path: str, fleet: Fleet, playbook: str) -> None:
             plan.blobs.update(stock.blobs)
         tasks = [task for part in host.parts for task in part.tasks()]
         entries = {address: entry for part in host.parts for address, entry in part.entries.items()}
-        plan.hosts[name] = saved.HostPlan(tasks, {key: _entry(one) for key, one in entries.items()})
+        plan.hosts[name] = saved.HostPlan(tasks, {key: _entry(one) for key, one in entries.items()}, host.observed)
     plan.secrets = dict.fromkeys(secrets, "given again when the plan is applied")
     plan.options = {
         "inventory": [os.path.abspath(one) if os.path.exists(one) else one for one in options.inventory],
@@ -51,8 +55,8 @@ def keep(path: str, fleet: Fleet, playbook: str) -> None:
 
 
 def open_(path: str) -> Kept:
-    """The plan of a file. Raises MissingFileError, InvalidError, StaleError."""
-    return Kept(path, saved.read(path))
+    """The plan of a file, of whatever age. Raises MissingFileError, InvalidError, StaleError."""
+    return Kept(path, saved.read(path, None))
 
 
 class Kept:
@@ -81,28 +85,55 @@ class Kept:
         if problems:
             raise UsageError(problems)
 
-    def compare(self, fleet: Fleet) -> None:
-        """Raises StaleError with every step that would be another one now."""
-        found: list[Diagnostic] = []
-        for name, host in fleet.hosts.items():
-            if host.outcome.unreachable:
-                continue
-            if name not in self.plan.hosts:
-                found.append(Diagnostic(f"{name}: the plan does not know this host"))
-                continue
-            before = self.plan.hosts[name]
-            entries = {address: _entry(one) for part in host.parts for address, one in part.entries.items()}
-            tasks = {task.address: _task(task) for part in host.parts for task in part.tasks()}
-            known = {task.address: _task(task) for task in before.tasks}
-            for address in dict.fromkeys([*known, *tasks, *before.entries, *entries]):
-                why = _moved(known.get(address), tasks.get(address), before.entries.get(address), entries.get(address))
-                if why:
-                    found.append(Diagnostic(f"{name}: {address}: {why}"))
-        found += [Diagnostic(f"{name}: the plan is for this host too, and it is not there now")
-                  for name in self.plan.hosts if name not in fleet.hosts]
-        if found:
-            raise StaleError([Diagnostic(f"stale plan: {self.path} is not what would be done now",
-                                         hint="look at it, and make the plan again"), *found])
+    def compare(self, fleet: Fleet) -> list[Diagnostic]:
+        """Refuses every host for which another plan would be made now; returns remarks on what moved besides.
+
+        A refused host has exit code 7 and is not touched. Raises StaleError when none is left, or when hosts are gone.
+        """
+        files = self._files()
+        gone = [Diagnostic(f"{name}: the plan is for this host too, and it is not there now")
+                for name in self.plan.hosts if name not in fleet.hosts]
+        reached = [name for name, host in fleet.hosts.items() if not host.outcome.unreachable]
+        stale = {name: found for name in reached if (found := self._moved(name, fleet))}
+        head = Diagnostic(f"stale plan: {self.path} is not what would be done now", files,
+                          hint="look at it, and make the plan again")
+        if gone or (stale and len(stale) == len(reached)):
+            raise StaleError([head, *gone, *(one for found in stale.values() for one in found)])
+        for name, found in stale.items():
+            refused = Diagnostic(f"{name}: stale plan: this host is refused, and nothing on it is touched", files,
+                                 hint="the other hosts go on; make the plan again for this one")
+            fleet.refuse(name, StaleError([refused, *found]))
+        if files and not stale:
+            return [Diagnostic(f"{self.path}: the plan is the same, though {files}", severity="note")]
+        return []
+
+    def check_age(self, max_age: float | None) -> None:
+        """Raises StaleError when the plan is older than `max_age` seconds; None for the usual limit."""
+        saved.check_age(self.path, self.plan, saved.MAX_AGE if max_age is None else max_age)
+
+    def _files(self) -> str:
+        """The files that were changed since the plan was made, in words; empty when none was."""
+        moved = saved.moved_inputs(self.plan)
+        here = os.getcwd().rstrip("/") + "/"
+        shown = [one.removeprefix(here) for one in moved[:8]] + ([f"{len(moved) - 8} more"] if len(moved) > 8 else [])
+        return f"changed since: {', '.join(shown)}" if shown else ""
+
+    def _moved(self, name: str, fleet: Fleet) -> list[Diagnostic]:
+        """What is another thing now on one host, a step each."""
+        if name not in self.plan.hosts:
+            return [Diagnostic(f"{name}: the plan does not know this host")]
+        host, before = fleet.hosts[name], self.plan.hosts[name]
+        entries = {address: _entry(one) for part in host.parts for address, one in part.entries.items()}
+        tasks = {task.address: _task(task) for part in host.parts for task in part.tasks()}
+        known = {task.address: _task(task) for task in before.tasks}
+        found = []
+        for address in dict.fromkeys([*known, *tasks, *before.entries, *entries, *before.observed]):
+            why = _moved(known.get(address), tasks.get(address), before.entries.get(address), entries.get(address))
+            if not why and before.observed.get(address) != host.observed.get(address):
+                why = "what is on the host was changed since"
+            if why:
+                found.append(Diagnostic(f"{name}: {address}: {why}"))
+        return found
 
 
 def _task(task: Task) -> dict[str, Any]:
@@ -124,5 +155,22 @@ def _moved(task: Any, task_now: Any, entry: Any, entry_now: Any) -> str:
         return "the task says something else now"
     if entry != entry_now:
         was, now = (_PHRASES[(one or {}).get("action", "none")] for one in (entry, entry_now))
-        return f"it was {was}, and is {now} now" if was != now else "what is on the host was changed since"
+        if was != now:
+            return f"it was {was}, and is {now} now"
+        return "what is on the host was changed since" + _fields(entry or {}, entry_now or {})
     return ""
+
+
+def _fields(entry: dict[str, Any], entry_now: dict[str, Any]) -> str:
+    """The fields that are something else than when the plan was made."""
+    was, now = ({str(one["field"]): one.get("before") for one in each.get("diff", [])} for each in (entry, entry_now))
+    moved = [name for name in dict.fromkeys([*was, *now]) if was.get(name) != now.get(name)]
+    told = [f"{name} was {_value(was, name)}, is {_value(now, name)}" for name in moved]
+    return f": {', '.join(told)}" if told else ""
+
+
+def _value(found: dict[str, Any], name: str) -> str:
+    if name not in found:
+        return "as wanted"
+    text = "nothing" if found[name] is None else str(found[name])
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -28,7 +28,7 @@ from personaplex_provision.errors import Diagnostic, InvalidError, MissingFileEr
 FORMAT = 1
 "Version of the file's layout."
 MAX_AGE = 7 * 86400.0
-"Seconds after which a plan is too old to be applied."
+"Seconds after which a plan is too old to be applied, unless `plan_max_age` is configured."
 TELLING = 8
 "Characters from which a secret's value is looked for in what is written; shorter ones occur by chance."
 
@@ -118,11 +118,19 @@ def read(path: str | os.PathLike[str], max_age: float | None = MAX_AGE) -> Plan:
         detail = f"it was made by {data['engine']}, this is {__version__}, which may decide differently"
         raise StaleError(Diagnostic(f"stale plan: {path}", detail, where, "make the plan again"))
     plan = _decode(data, {name.removeprefix("blobs/"): body for name, body in files.items() if name != "plan.json"})
-    age = (datetime.now(timezone.utc) - datetime.fromisoformat(plan.created)).total_seconds()
-    if max_age is not None and age > max_age:
-        detail = f"it was made {age / 86400:.1f} days ago, on {plan.created}"
-        raise StaleError(Diagnostic(f"stale plan: {path}", detail, where, "make the plan again"))
+    if max_age is not None:
+        check_age(path, plan, max_age)
     return plan
+
+
+def check_age(path: str | os.PathLike[str], plan: Plan, max_age: float) -> None:
+    """Raises StaleError when a plan was made more than `max_age` seconds ago."""
+    age = (datetime.now(timezone.utc) - datetime.fromisoformat(plan.created)).total_seconds()
+    if age > max_age:
+        old = f"{age / 86400:.1f} days" if age >= 86400 else f"{age / 3600:.1f} hours"
+        detail = f"it was made {old} ago, on {plan.created}"
+        raise StaleError(Diagnostic(f"stale plan: {path}", detail, Position(str(path)),
+                                    "make the plan again; `plan_max_age` in provision.toml says how old one may be"))
 
 
 def is_saved(path: str | os.PathLike[str]) -> bool:

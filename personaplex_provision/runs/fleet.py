@@ -12,10 +12,12 @@ from functools import partial
 from typing import Any
 
 from personaplex_provision.errors import (
+    Diagnostic,
     InvalidError,
     MissingFileError,
     Position,
     ProvisionError,
+    StaleError,
     UnreachableError,
     UsageError,
 )
@@ -154,6 +156,7 @@ class Fleet:
 
             raise DeclinedError("declined: nothing was changed")
         records.write(self.run, self.project, self.hosts)
+        todo = [host for host in todo if host.outcome.exit == 0]
         for host in todo:
             host.outcome.pending = host.outcome.unknown = 0
         self._each(todo, self._begin)
@@ -170,6 +173,11 @@ class Fleet:
     def _begin(self, host: HostRun) -> None:
         playbook = os.path.abspath(self.playbook.path)
         host.begin(self.run, {"who": who(), "purpose": "apply", "playbook": playbook})
+        if host.waited and self.project.options.observed:
+            raise StaleError(Diagnostic(
+                f"{host.name}: another run held the host after the plan was compared: it may be another one now",
+                hint="apply the plan again",
+            ))
 
     def _play(self, number: int, play: Play, hosts: list[HostRun]) -> None:
         last: list[HostRun] = []
@@ -200,6 +208,12 @@ class Fleet:
         policies = {str(part.play.keywords.get("on_failure", "stop")) for part in host.parts}
         wanted = self.project.options.on_failure or ("rollback" if "rollback" in policies else "stop")
         host.end(rollback=host.outcome.exit in (4, 6) and wanted == "rollback")
+
+    def refuse(self, name: str, error: ProvisionError) -> None:
+        """Leaves a host out that was planned, and says why."""
+        self.hosts[name].outcome.exit = error.exit_code
+        for one in error.diagnostics:
+            self.tell({"type": "diagnostic", "host": name, **one.as_json()})
 
     # ending
 

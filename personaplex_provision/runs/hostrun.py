@@ -56,6 +56,10 @@ class HostRun:
         self.context: HostContext | None = None
         self.hello: Event = {}
         self.began = False
+        self.observed: dict[str, str] = {}
+        "Digest of what a plan found, by address, when it was asked for."
+        self.waited = False
+        "Whether another run held the host when this one came."
         self.ended_by_another = False
         "Whether another host's failure, and no person, stopped the run here."
         self._facts = facts
@@ -117,7 +121,8 @@ class HostRun:
         """Plans a compiled play; its entries are in `part.entries` afterwards."""
         self._part = part
         self._secrets()
-        self.outcome.space = self._talk.ask({"type": "plan", **self._load(part)}, "planned").get("space", [])
+        message = {"type": "plan", "observed": self.options.observed, **self._load(part)}
+        self.outcome.space = self._talk.ask(message, "planned").get("space", [])
 
     def needs_apply(self) -> bool:
         """Whether a plan found anything to do."""
@@ -152,6 +157,8 @@ class HostRun:
         self._applied = dict(self.context.results)
         if reply["failed"]:
             self.outcome.exit = 6 if self._failures and all(self._failures) else 4
+            if reply.get("moved") and len(reply["moved"]) >= self.outcome.failed and not self.outcome.changed:
+                self.outcome.exit = 7  # a saved plan that is not that one any more, and nothing was done yet
         if reply["stopped"]:
             self.outcome.exit = 4 if self.ended_by_another else 130
         return not reply["failed"] and not reply["stopped"]
@@ -192,6 +199,7 @@ class HostRun:
 
         reply = self._talk.ask(message, *until, "lease", "locked")
         while reply["type"] == "lease":
+            self.waited = self.waited or reply["news"] == "waiting"
             self._tell({"type": "diagnostic", "host": self.name, **news(reply).as_json()})
             reply = self._talk.follow(*until, "lease", "locked")
         if reply["type"] == "locked" and not reply.get("stopped"):
@@ -271,6 +279,8 @@ class HostRun:
 
     def _planned(self, event: Event, address: str) -> None:
         assert self._part is not None
+        if "observed" in event:
+            self.observed[address] = event.pop("observed")
         self._part.entries[address] = event
         action = event["action"]
         refusing = event["kind"] in ("assert", "fail") or event["kind"].startswith("check_")

@@ -33,5 +33,7 @@ class Options:
     "Seed of a random legal order of every host's graph, one task at a time; for proving the edges."
     require_reversible: str = ""
     "`reversible`: no step that cannot be taken back is taken; `exact`: none whose way back is only best-effort."
+    observed: bool = False
+    "Whether plans tell digests of what they found, so that they can be kept, or held against one that was."
     fault_at: int = 0
     "The N-th journal or file-system operation of the agent is its last; for proving recovery."

@@ -197,8 +197,10 @@ def test_a_kept_plan_is_refused_when_the_host_has_moved(desk: Desk, hosts: list[
     (hosts[1].root / "srv/kept").write_text("mine\n")
     moved = subprocess.run(apply, cwd=desk.folder, env=desk.environment, capture_output=True, text=True)
     assert moved.returncode == 7 and "two: Page: it was to create" in moved.stderr
-    assert not (hosts[0].root / "srv/kept").exists()
+    assert "two: stale plan: this host is refused" in moved.stderr and "the other hosts go on" in moved.stderr
+    assert (hosts[0].root / "srv/kept").exists() and (hosts[1].root / "srv/kept").read_text() == "mine\n"
     (hosts[1].root / "srv/kept").unlink()
+    (hosts[0].root / "srv/kept").unlink()
     assert subprocess.run(apply, cwd=desk.folder, env=desk.environment, capture_output=True).returncode == 0
     assert (hosts[1].root / "srv/kept").read_text() == "hello two\n"
 

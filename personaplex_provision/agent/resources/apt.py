@@ -68,6 +68,7 @@ class Apt(Resource):
         "allow_downgrades": "allow_downgrade", "allow-downgrades": "allow_downgrade",
     }
     exclusive = ("dpkg",)
+    fleeting = ("lists", "size", "image")
     slow = True
 
     name: list[str] | None = None

@@ -39,6 +39,7 @@ class SystemdService(Resource):
     """
 
     kind = "systemd_service"
+    fleeting = ("shown",)
     reversible = "best-effort"
     reversible_why = (
         "Running, enabled and masked are put back as they were: exact. A restart or reload of a unit that was running "

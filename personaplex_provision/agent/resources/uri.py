@@ -60,6 +60,7 @@ class Uri(Resource):
     )
     probe = _OnlyReads()
     readable = False
+    fleeting = ("answer",)
     identity = ()
     aliases = {"user": "url_username", "username": "url_username", "password": "url_password"}
 

@@ -79,6 +79,17 @@ def read(path: str, templar: Templar, position: Position | None) -> bytes | Secr
     return data
 
 
+def blobs_in(value: Any) -> list[str]:
+    """Digests of the contents that parameters name, in wire form."""
+    if isinstance(value, dict):
+        if set(value) == {"$blob"}:
+            return [str(value["$blob"][0])]
+        value = list(value.values())
+    if isinstance(value, list):
+        return [sha256 for item in value for sha256 in blobs_in(item)]
+    return []
+
+
 def _mode_of(path: str) -> str:
     return f"{stat.S_IMODE(os.stat(path).st_mode):04o}"
 

@@ -14,6 +14,7 @@ from personaplex_provision.language.tree import Play
 from personaplex_provision.language.values import Pending
 from personaplex_provision.planning import graph as graphs
 from personaplex_provision.planning.compile import Compiled, compile_play
+from personaplex_provision.planning.contents import blobs_in
 from personaplex_provision.planning.context import HostContext, Later
 from personaplex_provision.planning.order import order, random_order
 from personaplex_provision.planning.scope import Scope
@@ -21,6 +22,7 @@ from personaplex_provision.runs.advice import advised
 from personaplex_provision.runs.conversation import Conversation, Event
 from personaplex_provision.runs.options import Options
 from personaplex_provision.runs.outcome import HostOutcome
+from personaplex_provision.runs.results import with_lines
 
 INLINE = 64 * 1024
 """Contents of at most this many bytes travel with the graph; larger ones are sent when a task needs them."""
@@ -346,7 +348,7 @@ class HostRun:
         assert self.context is not None and self._part is not None
         results = self.context.results
         if address not in self._part.compiled.loops:
-            results[address] = _with_lines(result)
+            results[address] = with_lines(result)
             results[address].update(self._part.compiled.items.get(address, {}))
         for join, items in self._part.compiled.loops.items():
             if address in items and all(one in results for one in items):
@@ -374,7 +376,7 @@ class HostRun:
         assert self.context is not None
         found = {}
         for task in tasks:
-            for sha256 in _blobs_in(task.params):
+            for sha256 in blobs_in(task.params):
                 data = self.context.stock.blobs.get(sha256, b"")
                 if len(data) <= INLINE and b"\0" not in data:
                     found[sha256] = data.decode("utf-8", "surrogateescape")
@@ -392,24 +394,3 @@ class HostRun:
             return 1
         cores = int(self.hello.get("facts", {}).get("ansible_processor_vcpus", 2) or 2)
         return self.options.jobs or min(max(2 * cores, 4), 16)
-
-
-def _blobs_in(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        if set(value) == {"$blob"}:
-            return [str(value["$blob"][0])]
-        value = list(value.values())
-    if isinstance(value, list):
-        return [sha256 for item in value for sha256 in _blobs_in(item)]
-    return []
-
-
-def _with_lines(result: Any) -> Any:
-    """stdout_lines and stderr_lines, as Ansible adds them."""
-    if isinstance(result, Later):
-        return result
-    found = dict(result)
-    for name in ("stdout", "stderr"):
-        if isinstance(found.get(name), str):
-            found.setdefault(f"{name}_lines", found[name].splitlines())
-    return found

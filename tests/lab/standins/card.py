@@ -29,6 +29,15 @@ class Card:
     cuda: str = "13.0"
     "The newest CUDA that the driver supports. It says nothing of what is installed."
 
+    temperature: int = 61
+    "Degrees Celsius."
+    clock: int = 2407
+    "MHz."
+    throttle: int = 0
+    "Why the clocks are held back, as bits: 0x20 and 0x40 are heat."
+    error: str = ""
+    "What nvidia-smi says instead of answering."
+
     def insert(self, root: Path) -> None:
         """Put the card into the host whose root directory is `root`."""
         place = root / PLACE

@@ -28,12 +28,10 @@ SOUNDDEVICE += "    raise OSError('PortAudio library not found')\n"
 
 SIMPLE: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     # name, version, module, what is in it beside its version, Pythons, what it requires
-    ("numpy", "2.1.3", "numpy", "", ">=3.10", ()),
     ("safetensors", "0.4.5", "safetensors", SAFETENSORS, ">=3.7", ()),
     ("einops", "0.7.0", "einops", "", ">=3.8", ()),
     ("sentencepiece", "0.2.0", "sentencepiece", "", ">=3.6", ()),
     ("sounddevice", "0.5.0", "sounddevice", SOUNDDEVICE, ">=3.7", ()),
-    ("sphn", "0.1.12", "sphn", "", ">=3.8", ()),
     ("triton", "3.0.0", "triton", "", ">=3.8", ()),
     ("triton", "3.5.1", "triton", "", ">=3.10", ()),
     ("nvidia-cuda-runtime-cu12", "12.1.105", "nvidia.cuda_runtime", "", ">=3", ()),
@@ -50,6 +48,8 @@ def made() -> list[Wheel]:
     """Every wheel that is made for the index."""
     found = [
         Wheel("aiohttp", "3.10.11", package(SITE, "aiohttp")),
+        Wheel("numpy", "2.1.3", package(SITE, "numpy")),
+        Wheel("sphn", "0.1.12", package(SITE, "sphn")),
         Wheel(
             "huggingface-hub",
             "0.24.7",

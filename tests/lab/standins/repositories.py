@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import io
+import math
 import os
 import shutil
 import wave
@@ -66,10 +68,14 @@ def _git(top: Path) -> list[str]:
 
 
 def _wav(seconds: int) -> bytes:
+    """Somebody who says something for a second in every four, as far as a level meter can tell."""
+    spoken = array.array("h", (round(9000 * math.sin(index / 11) * math.sin(index / 2400)) for index in range(24000)))
+    pause = bytes(2 * 24000 * 3)
+    whole = (spoken.tobytes() + pause) * (seconds // 4)
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(24000)
-        file.writeframes(bytes(2 * 24000 * seconds))
+        file.writeframes(whole)
     return buffer.getvalue()

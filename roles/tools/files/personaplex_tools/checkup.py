@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable
 
 from . import installed, model, offline, served
+from .conversation import Busy, Dropped
 from .fault import Fault, Settings, Unknown, settings
+from .websocket import Closed
 
 CHECKS: dict[str, tuple[Callable[[Settings], object], tuple[str, ...]]] = {
     # check: what it does, and the checks without which it says nothing new
@@ -47,6 +49,8 @@ def check(name: str, given: Settings) -> tuple[str, dict[str, str]]:
         return "unknown", {"what": str(error)}
     except Fault as error:
         return "fault", {"what": error.what, "cause": error.cause, "fix": error.fix}
+    except (OSError, Busy, Closed, Dropped) as error:
+        return "fault", {"what": f"{type(error).__name__}: {error}", "cause": "", "fix": "look at the journal of the service"}
     except ImportError as error:
         return "fault", {"what": str(error), "cause": "the virtualenv is not whole", "fix": "apply the playbook again"}
     return "ok", {}
@@ -85,7 +89,7 @@ def main() -> int:
     parser.add_argument("settings", help="settings.json, as the playbook wrote it")
     parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"one of {', '.join(CHECKS)}; all short ones when left out")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     odd = [one for one in options.checks if one not in CHECKS]
     if odd:
         parser.error(f"no check {', '.join(odd)}; there are {', '.join(CHECKS)}")

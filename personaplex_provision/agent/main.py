@@ -13,7 +13,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-from personaplex_provision.agent.protocol import BlobChunk, Channel, ProtocolError, Secrets
+from personaplex_provision.agent.protocol import BlobChunk, Channel, ProtocolError, Secrets, typed
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.session import Disconnected, Message, Session
 from personaplex_provision.agent.store import Store
@@ -67,7 +67,7 @@ class Agent:
         incoming: Dict[str, Incoming] = {}
         while True:
             try:
-                message = self.session.channel.receive()
+                message = typed(self.session.channel.receive())
             except (EOFError, OSError, ProtocolError):
                 break
             if isinstance(message, Secrets):

@@ -191,6 +191,13 @@ def decode(kind: bytes, payload: bytes) -> Received:
     return Secrets(found) if kind == b"S" else found
 
 
+def typed(message: Received) -> Received:
+    """The same message. Raises ProtocolError for one that does not say of what type it is."""
+    if isinstance(message, dict) and not isinstance(message.get("type"), str):
+        raise ProtocolError("a message without a type")
+    return message
+
+
 def digest_of(content: bytes) -> str:
     """The name of a blob: its sha256 in hex."""
     return hashlib.sha256(content).hexdigest()

@@ -12,8 +12,9 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from personaplex_provision.errors import Diagnostic, MissingFileError, StaleError, UsageError
+from personaplex_provision.errors import Diagnostic, InvalidError, MissingFileError, StaleError, UsageError
 from personaplex_provision.planning import saved
+from personaplex_provision.planning.shape import misfit
 
 if TYPE_CHECKING:
     from personaplex_provision.agent.task import Task
@@ -74,6 +75,9 @@ class Kept:
         problems = []
         for name in _OPTIONS:
             found = self.plan.options.get(name) or None
+            if misfit(found, list[str] | None):
+                raise InvalidError(Diagnostic(f"{self.path} is damaged", f"options.{name} is no list of texts",
+                                              hint="make the plan again"))
             if getattr(args, name) is not None and getattr(args, name) != found:
                 flag = "--" + name.replace("_", "-")
                 problems.append(Diagnostic(f"{flag} is part of the plan and cannot be given again",
@@ -154,7 +158,7 @@ def _moved(task: Any, task_now: Any, entry: Any, entry_now: Any) -> str:
     if task != task_now:
         return "the task says something else now"
     if entry != entry_now:
-        was, now = (_PHRASES[(one or {}).get("action", "none")] for one in (entry, entry_now))
+        was, now = (_phrase(one or {}) for one in (entry, entry_now))
         if was != now:
             return f"it was {was}, and is {now} now"
         return "what is on the host was changed since" + _fields(entry or {}, entry_now or {})
@@ -163,7 +167,10 @@ def _moved(task: Any, task_now: Any, entry: Any, entry_now: Any) -> str:
 
 def _fields(entry: dict[str, Any], entry_now: dict[str, Any]) -> str:
     """The fields that are something else than when the plan was made."""
-    was, now = ({str(one["field"]): one.get("before") for one in each.get("diff", [])} for each in (entry, entry_now))
+    was, now = (
+        {str(one["field"]): one.get("before") for one in each.get("diff", []) if misfit(one, dict[str, Any]) == ""}
+        for each in (entry, entry_now)
+    )
     moved = [name for name in dict.fromkeys([*was, *now]) if was.get(name) != now.get(name)]
     told = [f"{name} was {_value(was, name)}, is {_value(now, name)}" for name in moved]
     return f": {', '.join(told)}" if told else ""
@@ -174,3 +181,8 @@ def _value(found: dict[str, Any], name: str) -> str:
         return "as wanted"
     text = "nothing" if found[name] is None else str(found[name])
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _phrase(entry: dict[str, Any]) -> str:
+    action = str(entry.get("action", "none"))
+    return _PHRASES.get(action, action)

@@ -24,6 +24,7 @@ from personaplex_provision.agent.redact import Redactor
 from personaplex_provision.agent.task import Task
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Diagnostic, InvalidError, MissingFileError, Position, StaleError
+from personaplex_provision.planning.shape import misfit
 
 FORMAT = 1
 "Version of the file's layout."
@@ -109,15 +110,16 @@ def read(path: str | os.PathLike[str], max_age: float | None = MAX_AGE) -> Plan:
     if told != _digest(files):
         detail = "its content is not what was written: the file was changed or cut short"
         raise InvalidError(Diagnostic(f"{path} is damaged", detail, where, "make the plan again"))
-    data = json.loads(files["plan.json"])
+    data = _json(path, files["plan.json"], where)
     if data.get("format") != FORMAT:
         detail = f"its layout is {data.get('format')}, this version reads {FORMAT}"
         raise InvalidError(Diagnostic(f"{path} was written by another version of provision", detail, where,
                                       "make the plan again"))
-    if data["engine"] != __version__:
-        detail = f"it was made by {data['engine']}, this is {__version__}, which may decide differently"
+    if data.get("engine") != __version__:
+        detail = f"it was made by {data.get('engine')}, this is {__version__}, which may decide differently"
         raise StaleError(Diagnostic(f"stale plan: {path}", detail, where, "make the plan again"))
-    plan = _decode(data, {name.removeprefix("blobs/"): body for name, body in files.items() if name != "plan.json"})
+    blobs = {name.removeprefix("blobs/"): body for name, body in files.items() if name != "plan.json"}
+    plan = _shaped(path, data, blobs, where)
     if max_age is not None:
         check_age(path, plan, max_age)
     return plan
@@ -177,6 +179,32 @@ def _decode(data: dict[str, Any], blobs: dict[str, bytes]) -> Plan:
         tasks = [Task.from_json(one) for one in host.pop("tasks")]
         hosts[name] = HostPlan(tasks, **host)
     return Plan(**data, hosts=hosts, blobs=blobs)
+
+
+def _json(path: str | os.PathLike[str], text: bytes, where: Position) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidError(Diagnostic(f"{path} is damaged", str(error), where, "make the plan again")) from None
+    if not isinstance(found, dict):
+        raise InvalidError(Diagnostic(f"{path} is damaged", "it holds no plan", where, "make the plan again"))
+    return found
+
+
+def _shaped(
+    path: str | os.PathLike[str], data: dict[str, Any], blobs: dict[str, bytes], where: Position,
+) -> Plan:
+    """The plan, every field of its type."""
+    try:
+        plan = _decode(data, blobs)
+        wrong = misfit(plan, Plan)
+        if not wrong and datetime.fromisoformat(plan.created).tzinfo is None:
+            wrong = "created: without a time zone"
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        wrong = str(error)
+    if wrong:
+        raise InvalidError(Diagnostic(f"{path} is damaged", wrong, where, "make the plan again"))
+    return plan
 
 
 def _digest(files: Mapping[str, bytes]) -> str:

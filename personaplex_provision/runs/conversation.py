@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from personaplex_provision.agent.protocol import BlobChunk, Channel, ProtocolError, Secrets
+from personaplex_provision.agent.protocol import BlobChunk, Channel, ProtocolError, Secrets, typed
 from personaplex_provision.errors import Diagnostic, ProvisionError, UnreachableError
 
 Event = dict[str, Any]
@@ -70,17 +70,18 @@ class Conversation:
             if kind == "failed":
                 what = AgentBug if message.get("bug") else AgentRefused if message.get("refused") else AgentError
                 raise what(Diagnostic(
-                    f"{self.host}: {message['summary']}", message.get("detail", ""), hint=message.get("hint", ""),
+                    f"{self.host}: {message.get('summary') or 'the agent failed'}", str(message.get("detail") or ""),
+                    hint=str(message.get("hint") or ""),
                 ))
             if kind in EVENTS:
                 self.tell(message)
             elif kind in self.answers:
                 answer = self.answers[kind](message)
-                self.send({**answer, "type": kind, "id": message["id"]})
+                self.send({**answer, "type": kind, "id": message.get("id", 0)})
 
     def _receive(self) -> Event:
         try:
-            message = self.channel.receive()
+            message = typed(self.channel.receive())
         except (EOFError, OSError) as error:
             raise self._lost(str(error)) from None
         except ProtocolError as error:

@@ -35,11 +35,15 @@ class Generated:
         (where / "templates").mkdir(parents=True)
         for name, text in self.templates.items():
             (where / "templates" / name).write_text(text)
+        path = where / "site.yml"
+        path.write_text(self.text())
+        return path
+
+    def text(self) -> str:
+        """The playbook."""
         play = {"name": "generated", "hosts": "all", "gather_facts": True, "vars": {"place": self.folder, "who": "you"},
                 "tasks": self.tasks, "handlers": self.handlers}
-        path = where / "site.yml"
-        path.write_text(yaml.safe_dump([play], sort_keys=False))
-        return path
+        return yaml.safe_dump([play], sort_keys=False)
 
     def prepare(self, root: Path) -> None:
         """Writes the files that are there before, on the machine whose root directory is `root`."""

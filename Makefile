@@ -47,7 +47,7 @@ coverage: $(VENV)/.test ## how much of agent/ and planning/ the tests reach, age
 	$(BIN)/coverage report --fail-under=90
 
 soak: $(VENV)/.test ## the long counts: every kill, a line of figures for each proof
-	PROVISION_CRASHES=all PROVISION_FUZZ=10000 $(BIN)/pytest -m "not lab" tests/proofs
+	PROVISION_CRASHES=all PROVISION_FUZZ=10000 PROVISION_PLAYBOOKS=200 $(BIN)/pytest tests/proofs
 	PROVISION_ORDERS=20 $(BIN)/pytest -m "lab" tests/lab/test_order.py
 	PROVISION_CONTROLLERS=20 $(BIN)/pytest -m "lab" tests/lab/test_lease.py
 

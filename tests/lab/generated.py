@@ -56,11 +56,13 @@ class Generated:
 
 def generate(seed: int, folder: str, system: bool = False, size: int = 14) -> Generated:
     """The playbook of a seed; `folder` is where it works on the host."""
-    return _Maker(random.Random(seed), folder, system).make(size)
+    return Maker(random.Random(seed), folder, system).make(size)
 
 
 @dataclass
-class _Maker:
+class Maker:
+    """Draws tasks; `lot` decides everything."""
+
     lot: random.Random
     folder: str
     system: bool
@@ -87,6 +89,10 @@ class _Maker:
         return Generated(self.folder, tasks, self.handlers, self.start, self.templates)
 
     def any(self) -> Task:
+        return self.lot.choice(self.kinds())()
+
+    def kinds(self) -> list[Callable[[], Task]]:
+        """The makers of tasks to draw from, the more often the likelier."""
         kinds: list[Callable[[], Task]] = [
             self.directory, self.copy, self.copy, self.template, self.line, self.block_of_text, self.replace,
             self.option, self.link, self.absent, self.command, self.loop, self.look, self.conditional, self.block,
@@ -94,7 +100,7 @@ class _Maker:
         ]
         if self.system:
             kinds += [self.group, self.user, self.user, self.package, self.owned]
-        return self.lot.choice(kinds)()
+        return kinds
 
     def new(self, word: str) -> str:
         self.number += 1

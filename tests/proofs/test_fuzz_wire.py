@@ -105,7 +105,8 @@ def test_a_controller_that_hears_nonsense_says_that_the_host_is_lost(
     asked(stream)
     messages = mutations.spoilt_json(said(stream), edits)
     data = b"".join(encode(one) for one in messages if isinstance(one, dict))
-    talk = Conversation("there", Channel(Given(mutations.spoilt_bytes(data, edits) if seed % 2 else data)), id)
+    stream = Given(mutations.spoilt_bytes(data, edits) if seed % 2 else data)
+    talk = Conversation("there", Channel(stream), lambda _event: None)
     with pytest.raises(ProvisionError):
         while True:
             talk.follow("hello", "planned", "runs", "rolled_back")

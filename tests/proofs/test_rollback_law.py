@@ -71,7 +71,9 @@ class Bench:
     def back(self, **wanted: str) -> None:
         """Takes runs back."""
         events: list[Event] = []
-        assert rollback(Options(inventory=self.inventory), events.append, **wanted) == 0, events  # type: ignore[arg-type]
+        options = Options(inventory=self.inventory)
+        code = rollback(options, events.append, run=wanted.get("run", ""), to=wanted.get("to", ""))
+        assert code == 0, events
 
     def look(self) -> Fingerprint:
         """Everything at the place."""

@@ -167,13 +167,15 @@ def _moved(task: Any, task_now: Any, entry: Any, entry_now: Any) -> str:
 
 def _fields(entry: dict[str, Any], entry_now: dict[str, Any]) -> str:
     """The fields that are something else than when the plan was made."""
-    was, now = (
-        {str(one["field"]): one.get("before") for one in each.get("diff", []) if misfit(one, dict[str, Any]) == ""}
-        for each in (entry, entry_now)
-    )
+    was, now = ({str(one.get("field")): one.get("before") for one in _diff(each)} for each in (entry, entry_now))
     moved = [name for name in dict.fromkeys([*was, *now]) if was.get(name) != now.get(name)]
     told = [f"{name} was {_value(was, name)}, is {_value(now, name)}" for name in moved]
     return f": {', '.join(told)}" if told else ""
+
+
+def _diff(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    found = entry.get("diff", [])
+    return [] if misfit(found, list[dict[str, Any]]) else found
 
 
 def _value(found: dict[str, Any], name: str) -> str:

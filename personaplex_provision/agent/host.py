@@ -105,13 +105,13 @@ class Host(Reading):
 
     def chmod(self, path: str, mode: int) -> None:
         """Sets the permission bits."""
-        self.touch_image(path)
+        self.touch_image(path, content=False)
         self.step()
         os.chmod(path, mode)
 
     def chown(self, path: str, uid: int = -1, gid: int = -1) -> None:
         """Sets owner and group (-1 leaves one as it is), of a link itself and not of its target."""
-        self.touch_image(path)
+        self.touch_image(path, content=False)
         self.step()
         mode = self.stat(path)
         os.lchown(path, uid, gid)
@@ -120,7 +120,7 @@ class Host(Reading):
 
     def utime(self, path: str, seconds: float | None = None) -> None:
         """Sets access and modification time; now when left out."""
-        self.touch_image(path)
+        self.touch_image(path, content=False)
         self.step()
         os.utime(path, None if seconds is None else (seconds, seconds))
 
@@ -182,17 +182,24 @@ class Host(Reading):
         """Tells that something was changed past this object; shared reads are asked anew."""
         self.machine.forget()
 
-    def touch_image(self, path: str, whole: bool = False, link: bool = False) -> None:
-        """Journals the image of a path before it is changed, once a task; a whole tree covers what is inside."""
+    def touch_image(self, path: str, whole: bool = False, link: bool = False, content: bool = True) -> None:
+        """Journals the image of a path before it is changed, once a task; a whole tree covers what is inside.
+
+        Without `content` a file is about to get another mode, owner or time only, and what it holds is not copied.
+        """
         self.machine.forget()
         if self._record is None or any(
             image["whole"] and _inside(path, image["path"]) for image in self._taken.values()
         ):
             return
-        if path in self._taken and not whole:
+        taken = self._taken.get(path)
+        if taken is not None and not whole:
+            if content and taken["type"] == "file" and not self.store.has(taken["sha256"]):
+                with self.identity.itself():
+                    self.store.keep(path)
             return
         with self.identity.itself():
-            image = images.capture(path, self.store, whole=whole, link=link)
+            image = images.capture(path, self.store, whole=whole, link=link, content=content)
             # A path whose own image is there already and that is now taken whole has two; the older one goes back last.
             self._taken[path if path not in self._taken else f"{path}\0whole"] = image
             self._record(image)

@@ -17,11 +17,11 @@ Image = Dict[str, Any]
 "target", "aside", "xattrs", "whole"}`; `whole` tells that undoing an absent path removes a whole tree."""
 
 
-def capture(path: str, store: Store, whole: bool = False, link: bool = False) -> Image:
+def capture(path: str, store: Store, whole: bool = False, link: bool = False, content: bool = True) -> Image:
     """The image of what is at `path` now.
 
     `whole` takes a directory with all it holds (`link`: by hard links); otherwise a directory's image is its own
-    mode and owner only.
+    mode and owner only. Without `content` that of a file is named and not kept, for changes of mode, owner and times.
     """
     image: Image = {"path": path, "whole": whole}
     try:
@@ -35,7 +35,7 @@ def capture(path: str, store: Store, whole: bool = False, link: bool = False) ->
         mtime_ns=status.st_mtime_ns, xattrs=xattrs(path),
     )
     if stat.S_ISREG(status.st_mode):
-        sha256, size = store.keep(path)
+        sha256, size = store.keep(path) if content else (sha256_of(path), status.st_size)
         return {**image, "type": "file", "sha256": sha256, "size": size}
     if stat.S_ISLNK(status.st_mode):
         return {**image, "type": "link", "target": os.readlink(path)}
@@ -98,6 +98,10 @@ def restore(image: Image, store: Store, aspects: Optional[Collection[str]] = Non
     if kind == "file" and _holds(path, image):
         _dress(path, image)  # nothing to copy, which a full disk would not allow
         return ""
+    if kind == "file" and not store.has(image["sha256"]):
+        if os.path.lexists(path):
+            _dress(path, image)
+        return f"{path}: only its mode and owner were changed, and it holds something else since: that stays"
     beside = f"{path}.provision-undo"
     if kind == "link":
         os.symlink(image["target"], beside)

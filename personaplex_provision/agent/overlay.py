@@ -296,18 +296,15 @@ class PlanningHost(Host):
         self._set(path, self.stat(target), self.prediction.contents.get(target))
 
     def chmod(self, path: str, mode: int) -> None:
-        self._keep(path)
         self._set(path, dataclasses.replace(self._there(path), mode=mode), self.prediction.contents.get(path))
 
     def chown(self, path: str, uid: int = -1, gid: int = -1) -> None:
         now = self._there(path)
-        self._keep(path)
         entry = dataclasses.replace(now, uid=now.uid if uid == -1 else uid, gid=now.gid if gid == -1 else gid)
         self._set(path, entry, self.prediction.contents.get(path))
 
     def utime(self, path: str, seconds: float | None = None) -> None:
         now = self._there(path)
-        self._keep(path)
         self._set(path, dataclasses.replace(now, mtime=int((seconds or 0) * 1e9)), self.prediction.contents.get(path))
 
     def remove(self, path: str) -> None:
@@ -333,9 +330,10 @@ class PlanningHost(Host):
     ) -> Completed:
         raise Unpredictable(f"it runs {os.path.basename(argv[0])}")
 
-    def touch_image(self, path: str, whole: bool = False, link: bool = False) -> None:
+    def touch_image(self, path: str, whole: bool = False, link: bool = False, content: bool = True) -> None:
         """Nothing is touched; the room that the image will take is noted."""
-        self._keep(path, whole, link)
+        if content:
+            self._keep(path, whole, link)
 
     def new_id(self) -> int:
         """A number that stands for the uid or gid the system will choose."""

@@ -246,7 +246,11 @@ def _go(way: Way, host: Any) -> str:
     if way.aspects == ():
         return ""
     image, aspects = way.image, way.aspects
-    host.touch_image(image["path"], whole=bool(image["whole"]) or image["type"] == "tree")
+    replaced = aspects is None or "content" in aspects  # then nobody can write into what the image holds by hard links
+    host.touch_image(
+        image["path"], whole=bool(image["whole"]) or image["type"] == "tree", link=replaced,
+        content=image["type"] != "file" or host.store.has(image["sha256"]),
+    )
     if way.text is not None:
         sha256, size = host.store.put(way.text.encode())
         image = {**image, "sha256": sha256, "size": size, "mtime_ns": time.time_ns()}

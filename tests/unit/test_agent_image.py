@@ -173,3 +173,51 @@ def test_the_mark_of_a_link_is_its_target(place: Path) -> None:
     path.unlink()
     path.symlink_to("b")
     assert look(str(path))["content"] != before
+
+
+def test_a_change_of_mode_alone_copies_no_content(store: Store, place: Path) -> None:
+    path = place / "big"
+    path.write_bytes(bytes(100_000))
+    path.chmod(0o640)
+    image = images.capture(str(path), store, content=False)
+    assert not os.path.exists(store.path("blobs")) or os.listdir(store.path("blobs")) == []
+    path.chmod(0o777)
+    assert images.restore(image, store) == ""
+    assert path.stat().st_mode & 0o7777 == 0o640
+    path.write_bytes(b"of someone else")
+    path.chmod(0o777)
+    assert "holds something else since" in images.restore(image, store)
+    assert path.read_bytes() == b"of someone else" and path.stat().st_mode & 0o7777 == 0o640
+
+
+def test_a_tree_comes_back_by_links_and_takes_no_room(store: Store, place: Path) -> None:
+    path = place / "thing"
+    tree(path)
+    (path / "deep/same").hardlink_to(path / "deep/file")
+    os.mkfifo(path / "pipe")
+    start = Fingerprinter().of(place)
+    image = images.capture(str(path), store, whole=True, link=True)
+    kept = os.stat(os.path.join(image["aside"], "deep/file"))
+    clear(path)
+    assert images.restore(image, store) == ""
+    found = (path / "deep/file").stat()
+    assert (found.st_ino, found.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)
+    assert (path / "deep/same").stat().st_ino == found.st_ino, "hard links inside stay hard links"
+    assert difference(start, Fingerprinter().of(place)) == []
+
+
+def test_a_tree_on_another_file_system_is_copied(tmp_path: Path, place: Path) -> None:
+    elsewhere = Path("/dev/shm") / tmp_path.name
+    try:
+        store = Store(str(elsewhere))
+        path = place / "thing"
+        tree(path)
+        os.mkfifo(path / "pipe")
+        start = Fingerprinter().of(place)
+        image = images.capture(str(path), store, whole=True, link=True)
+        assert os.stat(image["aside"]).st_dev != place.stat().st_dev
+        clear(path)
+        assert images.restore(image, store) == ""
+        assert difference(start, Fingerprinter().of(place)) == []
+    finally:
+        shutil.rmtree(elsewhere, ignore_errors=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Set
 
 from personaplex_provision.agent import image as images
-from personaplex_provision.agent import observation, step, texts
+from personaplex_provision.agent import leftovers, observation, step, texts
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal
 from personaplex_provision.agent.kinds import secret_fields
@@ -127,6 +127,7 @@ class Execution:
                     self.session.send({"type": kind, "task": task.address, "ts": round(time.time(), 3), **fields})
 
             host = self.session.host(task, lambda image: self._image(task, image), event)
+            host.environment[leftovers.NAME] = leftovers.mark(self.journal.run, task.address)
             self.session.hosts.append(host)
             outcome = step.apply(resource, host, lambda finding: self._intent(task, finding),
                                  lambda now, changes: self._look(task, resource, now, changes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Dict, List
 
 from personaplex_provision.agent import image as images
@@ -72,11 +73,25 @@ def recover(session: Session, records: List[Record]) -> List[Record]:
     journal = Journal(session.store, run, session.clean)
     told = []
     for intent in reversed(unfinished(records)):
+        ended = _end_commands(run, intent)
         told.append(_one(session, journal, intent, records))
+        if ended:
+            detail = [*told[-1].get("detail", "").splitlines(), f"what it had started was ended: {', '.join(ended)}"]
+            told[-1]["detail"] = "\n".join(detail)
     journal.write("run_end", sync=True, outcome="interrupted", recovered=len(told))
     journal.close()
     session.machine.forget()
     return told
+
+
+def _end_commands(run: str, intent: Record) -> List[str]:
+    """Ends what a dead agent's step still runs. dpkg is left to finish, waited for by its lock."""
+    from personaplex_provision.agent import leftovers  # here: few runs find anything to recover
+
+    with contextlib.suppress(ResourceError):
+        if "dpkg" in kinds.find(intent["kind"]).exclusive:
+            return []
+    return leftovers.end(leftovers.mark(run, intent["task"]))
 
 
 def _one(session: Session, journal: Journal, intent: Record, records: List[Record]) -> Record:

@@ -46,7 +46,7 @@ def rechown(host: Host, top: str, new: Ids, old: Ids) -> None:
         uid = old[0] if entry.uid == new[0] != old[0] else -1
         gid = old[1] if entry.gid == new[1] != old[1] else -1
         if (uid, gid) != (-1, -1):
-            # Not through host.chown: that keeps a copy of each file's content, and only the owner changes here.
+            # Not through host.chown: that reads each file in whole for its image, and only the owner changes here.
             os.lchown(path, uid, gid)
             if entry.type != "link":
                 os.chmod(path, entry.mode)

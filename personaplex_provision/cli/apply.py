@@ -70,7 +70,8 @@ def apply(
             event = {**event, "exit": 2}
         stage.report(event)
 
-    fleet = Fleet(project, report)
+    fleet = Fleet(project, report, keep=kept is not None)
+    fleet.profile = stage.profile(options)
     job.stop = lambda kill: fleet.stop(kill)
 
     def confirm() -> bool:

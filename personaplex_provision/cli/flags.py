@@ -41,6 +41,7 @@ def running(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--on-failure", choices=("stop", "continue", "rollback"),
                        help="after a failure: stop, go on with what does not depend on it, or take all back")
     lock(group)
+    group.add_argument("--profile", action="store_true", help="say where the time went")
     group.add_argument("--shuffle", type=int, metavar="SEED", help=HIDDEN)
     group.add_argument("--fault-at", type=int, metavar="N", help=HIDDEN)
 

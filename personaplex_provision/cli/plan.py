@@ -43,7 +43,8 @@ def plan(output: Output, options: Options, playbook: str, out: str | None, detai
     project = session.open_playbook(output, options, playbook)
     job = Job(output)
     stage = Stage(output, job)
-    fleet = Fleet(project, stage.report)
+    fleet = Fleet(project, stage.report, keep=bool(out))
+    fleet.profile = stage.profile(options)
 
     def work() -> int:
         try:

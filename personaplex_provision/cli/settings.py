@@ -70,6 +70,7 @@ def options_of(args: argparse.Namespace) -> Options:
         vault_password_files=list(getattr(args, "vault_password_file", None) or []),
         ask_vault_password=bool(get("ask_vault_password", False)), force=bool(get("force", False)),
         roles_path=list(getattr(args, "roles_path", None) or []), shuffle=getattr(args, "shuffle", None),
+        profile=bool(getattr(args, "profile", False)),
         require_reversible=str(get("require_reversible", "")), fault_at=int(str(get("fault_at", 0))),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personaplex_provision.cli.output import Output
 from personaplex_provision.cli.running import Job
@@ -16,6 +16,10 @@ from personaplex_provision.reports.style import Style
 from personaplex_provision.reports.undoing import Undoing
 from personaplex_provision.reports.view import open_view
 
+if TYPE_CHECKING:
+    from personaplex_provision.runs.options import Options
+    from personaplex_provision.runs.profile import Profile
+
 
 class Stage:
     """The reports of one run; `report` takes its events."""
@@ -26,6 +30,7 @@ class Stage:
         self.planned = Planned()
         self.undoing = Undoing()
         self.progress = Progress()
+        self._profiled: Mapping[str, Any] | None = None
         self._lines = JsonLines(sys.stdout) if output.json else None
         self._view = None if output.json else open_view(sys.stderr, output.err, self.progress, output.verbosity)
         output.view = self._view
@@ -33,9 +38,20 @@ class Stage:
     def report(self, event: dict[str, Any]) -> None:
         """Takes an event."""
         event = self.job.final(event)
+        if "profile" in event and not self.output.json:
+            self._profiled = event["profile"]
+            return
         for take in (self.output.take_hosts, self.planned, self.undoing, self.progress, self._view, self._lines):
             if take is not None:
                 take(event)
+
+    def profile(self, options: Options) -> Profile | None:
+        """What gathers where the time goes, when `--profile` was given."""
+        if not options.profile:
+            return None
+        from personaplex_provision.runs.profile import Profile
+
+        return Profile()
 
     def pause(self) -> None:
         """Leaves the terminal to a question."""
@@ -46,6 +62,11 @@ class Stage:
         """Ends the view."""
         if self._view is not None:
             self._view.close()
+        if self._profiled:
+            from personaplex_provision.reports.profile import render
+
+            profile, self._profiled = self._profiled, None
+            self.output.say(render(profile, self.output.err))
 
     def plan_text(self, style: Style, chains: Mapping[str, Sequence[str]] | None = None) -> str:
         """The plan so far, for people."""

@@ -12,6 +12,7 @@ from personaplex_provision.language.values import Pending, Unknown
 from personaplex_provision.language.variables import Layer, Level, Variables
 from personaplex_provision.language.vault import VaultKeys
 from personaplex_provision.planning.coerce import Stock
+from personaplex_provision.planning.shared import Shared
 
 
 @dataclass
@@ -50,6 +51,8 @@ class HostContext:
     results: dict[str, Any] = field(default_factory=dict)
     "What tasks registered, by address."
     stock: Stock = field(default_factory=Stock)
+    shared: Shared = field(default_factory=Shared)
+    "What the hosts of the run have in common."
 
     def templar(self, variables: Variables, search_path: Sequence[str]) -> Templar:
         """A templar over `variables` with the engine's own on top."""

@@ -15,9 +15,12 @@ class Edges:
     def __init__(self, nodes: Iterable[str]) -> None:
         self._after: dict[str, dict[str, list[str]]] = {one: {} for one in nodes}
         self._before: dict[str, dict[str, list[str]]] = {one: {} for one in self._after}
+        self.line: list[str] | None = None
+        "The nodes in order, once that was found out; see `order.order`."
 
     def add(self, before: str, after: str, reason: str) -> None:
         """Adds an edge, or one more reason to it."""
+        self.line = None
         reasons = self._after[before].setdefault(after, [])
         self._before[after][before] = reasons
         if reason not in reasons:
@@ -25,6 +28,7 @@ class Edges:
 
     def remove(self, before: str, after: str) -> None:
         """Takes an edge away. Raises KeyError when there is none."""
+        self.line = None
         del self._after[before][after], self._before[after][before]
 
     def reasons(self, before: str, after: str) -> list[str]:

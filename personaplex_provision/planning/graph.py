@@ -7,6 +7,7 @@ from `b`: `its directory /etc/x`, `requires`, `listed`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.agent.task import Task
@@ -58,22 +59,54 @@ class Graph:
         """What a task comes directly after, in the order of the list."""
         return sorted(self.edges.predecessors(address), key=self.place.__getitem__)
 
+    def take_over(self, other: Graph) -> None:
+        """Takes the edges of a graph of the same shape, and its tasks where they are equal to the own ones."""
+        self.edges, self.needed, self.place = other.edges, other.needed, other.place
+        for address, theirs in other.tasks.items():
+            mine = self.tasks[address]
+            mine.requires = theirs.requires
+            if mine.params is theirs.params and mine == theirs:
+                self.tasks[address] = theirs
+
     def settle(self) -> None:
         """Writes the edges into the tasks, as the agent reads them."""
         for address, task in self.tasks.items():
             task.requires = [[one, "; ".join(self.reasons(one, address))] for one in self.before(address)]
 
 
-def build(tasks: Iterable[Task], resources: Mapping[str, Resource]) -> Graph:
+def build(
+    tasks: Iterable[Task], resources: Mapping[str, Resource], shapes: dict[Any, Graph] | None = None,
+) -> Graph:
     """The graph of one host's tasks, given in the order of the list, with `resources` by task address.
 
-    The edges are written to each task's `requires` too. Raises InvalidError when tasks wait for each other.
+    The edges are written to each task's `requires` too. `shapes` remembers graphs: one of a shape that is known
+    takes over that one's edges. Raises InvalidError when tasks wait for each other.
     """
     graph = Graph(tasks, resources)
+    shape = None
+    if shapes is not None:
+        shape = tuple(_shape(one, resources.get(one.address)) for one in graph.tasks.values())
+        if shape in shapes:
+            graph.take_over(shapes[shape])
+            return graph
     for _name, apply in PASSES:
         apply(graph)
     graph.settle()
+    if shapes is not None:
+        shapes[shape] = graph
     return graph
+
+
+def _shape(task: Task, resource: Resource | None) -> tuple[Any, ...]:
+    """All that the passes look at."""
+    what: tuple[Any, ...] = ()
+    if resource is not None:
+        own = (getattr(resource, name, None) for name in ("owner", "group", "state"))
+        what = (resource.kind, *resource.provides(), None, *resource.needs(), *map(str, own))
+    return (
+        task.address, task.kind, task.user, task.trigger, bool(task.deferred), *task.notify, None,
+        *map(tuple, task.requires), what,
+    )
 
 
 def ancestors(graph: Graph, names: Iterable[str], position: Position | None = None) -> list[str]:
@@ -114,5 +147,6 @@ def only(graph: Graph, chosen: Collection[str]) -> list[Task]:
             nearest[address].update({one: None} if one in chosen else nearest[one])
     for address in chosen:
         have = {one for one, _ in graph.tasks[address].requires}
-        graph.tasks[address].requires += [[one, LISTED] for one in nearest[address] if one not in have]
+        more = [[one, LISTED] for one in nearest[address] if one not in have]
+        graph.tasks[address].requires = [*graph.tasks[address].requires, *more]
     return [graph.tasks[address] for address in chosen]

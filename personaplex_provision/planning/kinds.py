@@ -91,6 +91,7 @@ def _raised_at(error: BaseException, path: str) -> Position:
     return Position(path, line, 1)
 
 
+@functools.cache
 def _class_in(module: ModuleType, name: str) -> type[Resource]:
     for found in vars(module).values():
         if isinstance(found, type) and issubclass(found, Resource) and found.__dict__.get("kind") == name:

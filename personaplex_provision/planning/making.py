@@ -59,10 +59,21 @@ class Maker:
 
     def make(self) -> Made:
         """The tasks, those that wait for a value deferred. Raises InvalidError."""
+        shared, context = self.context.shared, self.context
+        sort = (context.root, context.login, context.become, context.local)
+        key = shared.key(self.written, self.scope, self.address, sort)
+        known = None if key is None else shared.take(key, context.stock)
+        if known is not None:
+            task, resource = known
+            return Made([task], {task.address: resource})
         try:
-            return self._loop()
+            made = self._loop()
         except Pending as pending:
             return self._deferred(self.address, self._base(), pending, self._loop)
+        if key is not None and len(made.resources) == len(made.tasks) == 1:
+            task = made.tasks[0]
+            shared.keep(key, self.written, self.scope, task, made.resources[task.address], context.stock)
+        return made
 
     # variables
 

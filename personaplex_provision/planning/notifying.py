@@ -22,6 +22,8 @@ def flush(walk: Walk, scope: Scope, exits: list[str]) -> list[str]:
 
     An include that is read during the run may notify any handler, so all of them have a place after it.
     """
+    if not walk.notifiers and not walk.placeholders:
+        return exits
     owners = _owners(walk, scope)
     placeholders, walk.placeholders = walk.placeholders, []
     handlers = handlers_of(walk.play)

@@ -16,6 +16,8 @@ def order(graph: Graph) -> list[str]:
 
     The graph must have no cycle.
     """
+    if graph.edges.line is not None:
+        return list(graph.edges.line)
     waiting = graph.edges.in_degree()
     ready = [graph.place[one] for one, left in waiting.items() if not left]
     heapq.heapify(ready)
@@ -27,7 +29,8 @@ def order(graph: Graph) -> list[str]:
             waiting[after] -= 1
             if not waiting[after]:
                 heapq.heappush(ready, graph.place[after])
-    return found
+    graph.edges.line = found
+    return list(found)
 
 
 def random_order(graph: Graph, seed: int) -> list[str]:

@@ -13,6 +13,10 @@ ACTIONS = ("create", "update", "delete", "run", "unknown")
 "What a task can be planned to do, in the order of the totals; `none` is not a change."
 
 
+_PASSING = frozenset({"schema", "ts", "run", "type", "host", "seconds"})
+"What an event has that its entry does not need."
+
+
 @dataclass
 class HostPlanned:
     """The plan of one host."""
@@ -73,6 +77,7 @@ class Planned:
     def __init__(self) -> None:
         self.hosts: dict[str, HostPlanned] = {}
         self._lock = threading.Lock()
+        self._known: dict[str, Event] = {}
 
     def __call__(self, event: Event) -> None:
         name = event.get("host")
@@ -83,10 +88,18 @@ class Planned:
             if event["type"] == "host_start":
                 host.address = str(event.get("address", ""))
             elif event["type"] == "plan_task":
-                host.entries.append(event)
+                host.entries.append(self._kept(event))
             elif event.get("phase") == "plan":
                 host.exit, host.unreachable = int(event.get("exit", 0)), bool(event.get("unreachable"))
                 host.space = list(event.get("space", []))
+
+    def _kept(self, event: Event) -> Event:
+        """What is kept of an entry; the same object for hosts of which the same is said."""
+        plain = {name: value for name, value in event.items() if name not in _PASSING}
+        known = self._known.get(event["task"])
+        if known != plain:
+            known = self._known[event["task"]] = plain
+        return known
 
     def groups(self) -> list[list[HostPlanned]]:
         """Hosts whose plans are the same, together, in the order of the first of them."""

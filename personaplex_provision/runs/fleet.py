@@ -7,9 +7,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personaplex_provision.errors import (
     Diagnostic,
@@ -25,12 +24,16 @@ from personaplex_provision.language.playbook import handlers_of, nodes_of
 from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Play, Written
 from personaplex_provision.planning.scope import Scope
-from personaplex_provision.runs import batches, records, room
+from personaplex_provision.planning.shared import Shared
+from personaplex_provision.runs import batches, crowd, records, room
 from personaplex_provision.runs.conversation import Event
 from personaplex_provision.runs.hostrun import HostRun, Part
 from personaplex_provision.runs.identity import new_run, who
 from personaplex_provision.runs.outcome import worst
 from personaplex_provision.runs.project import Project, becomes
+
+if TYPE_CHECKING:
+    from personaplex_provision.runs.profile import Profile
 
 Report = Callable[[Event], None]
 
@@ -41,30 +44,40 @@ class Fleet:
     make: type[HostRun] = HostRun
     "What a host's part of the command is."
 
-    def __init__(self, project: Project, report: Report, run: str = "") -> None:
+    def __init__(self, project: Project, report: Report, run: str = "", keep: bool = True) -> None:
         assert project.playbook is not None
         self.project = project
         self.playbook = project.playbook
         self.run = run or new_run()
         self.hosts: dict[str, HostRun] = {}
+        self.keep = keep
+        "Whether the plan of a host on which nothing is to be done is kept too."
+        self.profile: Profile | None = None
+        "Where the time goes, when that was asked for."
         self.errors: list[ProvisionError] = []
         self.refused = False
         self._report = report
         self._lock = threading.Lock()
         self._stopped = 0
         self._compiling = threading.Lock()
+        self._shared = Shared()
         self._parts: dict[tuple[int, str], Part] = {}
         self.selected = [self.project.hosts(play) for play in self.playbook.plays]
+        self._chosen = [frozenset(names) for names in self.selected]
 
     # telling
 
     def tell(self, event: Event) -> None:
         """Adds what every event has and hands it to the reports."""
         with self._lock:
+            if self.profile is not None:
+                self.profile(event)
             self._report({"schema": 1, "ts": round(time.time(), 3), "run": self.run, **event})
 
     def summary(self, code: int) -> int:
         """The last event; returns the exit code."""
+        if self.profile is not None:
+            self.tell(self.profile.event(self.hosts))
         hosts = {name: host.outcome.as_json() for name, host in self.hosts.items()}
         self.tell({"type": "summary", "exit": code, "hosts": hosts})
         return code
@@ -81,11 +94,8 @@ class Fleet:
             self.hosts[name] = self._host(name)
         warming = threading.Thread(target=self._warm, daemon=True)
         warming.start()
-        self._each(list(self.hosts.values()), self._connect)
-        warming.join()
-        for number, play in enumerate(self.playbook.plays):
-            scope = self._scope(play)
-            self._each(self._alive(self.selected[number]), partial(self._plan, number=number, play=play, scope=scope))
+        scopes = [self._scope(play) for play in self.playbook.plays]
+        self._each(list(self.hosts.values()), partial(self._connect_and_plan, scopes=scopes, warming=warming))
         self._raise_invalid()
         for host in self.hosts.values():
             self._guarded(host, room.check)
@@ -124,19 +134,34 @@ class Fleet:
         self.tell({"type": "host_start", "host": host.name, "address": where, "connection": host.connection.kind})
         host.connect()
 
+    def _connect_and_plan(self, host: HostRun, scopes: list[Scope], warming: threading.Thread) -> None:
+        """One host as far as it gets, whatever the others do."""
+        self._connect(host)
+        warming.join()
+        for number, (play, scope) in enumerate(zip(self.playbook.plays, scopes, strict=True)):
+            if host.name in self._chosen[number] and not host.outcome.unreachable:
+                self._guarded(host, partial(self._plan, number=number, play=play, scope=scope))
+        if not self.keep and host.outcome.exit == 0 and not host.needs_apply():
+            for number in range(len(scopes)):
+                self._parts.pop((number, host.name), None)
+            host.let_go()
+
     def _plan(self, host: HostRun, number: int, play: Play, scope: Scope) -> None:
-        host.plan(self._compile(host, number, play, scope))
+        part = self._compile(host, number, play, scope)
+        with host.spending("observe"):
+            host.plan(part)
 
     def _compile(self, host: HostRun, number: int, play: Play, scope: Scope) -> Part:
         # Compiling is pure computation: one at a time costs nothing, and keeps caches simple.
         with self._compiling:
-            plays = self.selected[number]
+            plays, known = self.selected[number], host.context
             batch = next((one for one in batches.split(plays, play) if host.name in one), plays)
-            known = host.context
-            host.context = self.project.context(host.name, play, host.hello, host.connection, batch, plays)
+            host.context = self.project.context(
+                host.name, play, host.hello, host.connection, batch, plays, self._shared)
             if known is not None:
                 host.context.results, host.context.stock = known.results, known.stock
-            part = host.compile(play, scope, number)
+            with host.spending("compile"):
+                part = host.compile(play, scope, number)
             self._parts[number, host.name] = part
         return part
 
@@ -197,7 +222,9 @@ class Fleet:
             done.update(batch)
 
     def _apply(self, host: HostRun, number: int, play: Play, batch: list[HostRun]) -> None:
-        if not host.apply(self._parts[number, host.name]) and play.keywords.get("any_errors_fatal"):
+        with host.spending("converge"):
+            good = host.apply(self._parts[number, host.name])
+        if not good and play.keywords.get("any_errors_fatal"):
             for other in batch:
                 if other is not host and other.began:
                     other.ended_by_another = True
@@ -248,12 +275,7 @@ class Fleet:
         return (host for host in hosts if host.began and host.outcome.exit == 0)
 
     def _each(self, hosts: list[HostRun], work: Callable[[HostRun], Any]) -> None:
-        if len(hosts) == 1:
-            self._guarded(hosts[0], work)
-            return
-        if hosts:
-            with ThreadPoolExecutor(min(len(hosts), max(self.project.options.forks, 1))) as pool:
-                list(pool.map(lambda host: self._guarded(host, work), hosts))
+        crowd.each(hosts, lambda host: self._guarded(host, work), self.project.options.forks)
 
     def _guarded(self, host: HostRun, work: Callable[[HostRun], Any]) -> None:
         """A host's failure is its own; what is wrong with the files concerns everyone."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, ProvisionError, UnreachableError
+from personaplex_provision.executors.base import open_executor
 from personaplex_provision.executors.bootstrap import Agent, start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.language.tree import Play
@@ -62,6 +65,10 @@ class HostRun:
         "Digest of what a plan found, by address, when it was asked for."
         self.waited = False
         "Whether another run held the host when this one came."
+        self.spent: dict[str, float] = {}
+        "Seconds by phase: connect, bootstrap, facts, compile, observe, converge."
+        self.reaching = 0.0
+        "Since when, monotonic, the host is being reached; 0 when it is not."
         self.ended_by_another = False
         "Whether another host's failure, and no person, stopped the run here."
         self._facts = facts
@@ -79,13 +86,30 @@ class HostRun:
 
     # the connection
 
+    @contextlib.contextmanager
+    def spending(self, phase: str) -> Iterator[None]:
+        """Notes what is done inside as time of a phase."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent[phase] = self.spent.get(phase, 0.0) + time.monotonic() - began
+
     def connect(self) -> Event:
         """Starts the agent; returns its hello, facts included. Raises UnreachableError."""
         hello = {"type": "hello", "facts": self._facts, "kinds": sorted(self.kinds)}
-        self._agent = start_agent(self.connection, [hello], kinds=self.kinds)
+        self.reaching = time.monotonic()
+        try:
+            with self.spending("connect"):
+                executor = open_executor(self.connection)
+            with self.spending("bootstrap"):
+                self._agent = start_agent(self.connection, [hello], executor, kinds=self.kinds)
+        finally:
+            self.reaching = 0.0
         self._talk = Conversation(self.name, self._agent.channel, self._event)
         self._talk.answers = {"need": self._need, "judge": self._judge, "external": self._external, "blob": self._blob}
-        self.hello = self._talk.follow("hello")
+        with self.spending("facts"):
+            self.hello = self._talk.follow("hello")
         return self.hello
 
     def close(self) -> None:
@@ -93,6 +117,11 @@ class HostRun:
         if self._agent is not None:
             agent, self._agent = self._agent, None
             agent.close()
+
+    def let_go(self) -> None:
+        """Hangs up on a host on which nothing is to be done, and forgets what its plan was made of."""
+        self.close()
+        self.parts, self.context, self._part, self._names, self.hello = [], None, None, {}, {}
 
     def stop(self, kill: bool = False) -> None:
         """Asks the agent to start nothing more; with `kill` also ends what runs."""
@@ -107,7 +136,7 @@ class HostRun:
         known = self.parts[-1].compiled.known if self.parts else ()
         prefix = f"play {number + 1}: " if number else ""
         compiled = compile_play(play, self.context, scope, known, prefix)
-        graph = graphs.build(compiled.tasks, compiled.resources)
+        graph = graphs.build(compiled.tasks, compiled.resources, self.context.shared.shapes)
         if self.options.targets:
             chosen = graphs.ancestors(graph, self.options.targets)
             graph = graphs.build(graphs.only(graph, chosen), compiled.resources)

@@ -28,6 +28,8 @@ class Options:
     vault_password_files: list[str] = field(default_factory=list)
     ask_vault_password: bool = False
     force: bool = False
+    profile: bool = False
+    "Whether to say where the time went."
     roles_path: list[str] = field(default_factory=list)
     shuffle: int | None = None
     "Seed of a random legal order of every host's graph, one task at a time; for proving the edges."

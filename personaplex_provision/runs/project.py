@@ -20,6 +20,7 @@ from personaplex_provision.language.vault import VaultKeys
 from personaplex_provision.language.vault_sources import load_keys
 from personaplex_provision.planning.context import HostContext, Reading
 from personaplex_provision.planning.kinds import kind_names
+from personaplex_provision.planning.shared import Shared
 from personaplex_provision.runs.options import Options
 
 
@@ -92,7 +93,7 @@ class Project:
         return found
 
     def context(self, host: str, play: Play, hello: dict[str, Any], connection: Connection, batch: list[str],
-                plays: list[str]) -> HostContext:
+                plays: list[str], shared: Shared | None = None) -> HostContext:
         """What compiling a play for a host needs."""
         facts = hello.get("facts", {})
         base = self.variables(host)
@@ -115,6 +116,7 @@ class Project:
             become=connection.become and _default_become(play, self, host), tags=self.options.tags,
             skip_tags=self.options.skip_tags, vault=self.keys,
             reading=Reading(kind_names(), self.options.roles_path, self.static_vars(), self.open_text),
+            shared=shared or Shared(),
         )
 
     def _vars_files(self, play: Play, base: Variables, magic: dict[str, Any]) -> Iterable[tuple[str, Position | None]]:

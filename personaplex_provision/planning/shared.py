@@ -1,0 +1,104 @@
+"""What is found out once for all hosts of a run: tasks in which nothing depends on a host, and graphs of one shape.
+
+A task is such a one when no template, condition or loop is in it or around it. A graph has the shape of an earlier one
+when its tasks have the same addresses, edges, and things they provide and need; then it shares that one's edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from personaplex_provision.agent.resource import Resource
+from personaplex_provision.agent.task import Task
+from personaplex_provision.agent.values import Blob
+from personaplex_provision.language.tree import Written
+from personaplex_provision.planning.coerce import Stock
+from personaplex_provision.planning.scope import Scope
+from personaplex_provision.planning.validator import is_open
+
+_FREE = frozenset({
+    "name", "tags", "notify", "become", "become_user", "ignore_errors", "no_log", "vars", "register", "requires",
+    "timeout", "affects",
+})
+"Keywords that are the same for every host when no template is in them."
+_AROUND = frozenset({"no_log", "ignore_errors", "timeout", "any_errors_fatal", "throttle"})
+_READ_HERE = frozenset({"assert", "set_fact", "debug", "template", "copy", "script", "unarchive", "assemble"})
+"Kinds whose parameters mean something to the controller: facts, files of its own."
+
+
+@dataclass
+class _Known:
+    """A task that was made, and all that has to be kept for it to be taken again."""
+
+    written: Written
+    scope: Scope
+    task: Task
+    resource: Resource
+    contents: dict[str, bytes]
+
+
+@dataclass
+class Shared:
+    """Lives as long as the run; hosts are compiled one at a time."""
+
+    shapes: dict[Any, Any] = field(default_factory=dict)
+    "Shape -> the graph that had it first."
+    _tasks: dict[Any, _Known] = field(default_factory=dict)
+    _closed: dict[int, tuple[Written, bool]] = field(default_factory=dict)
+
+    def key(self, written: Written, scope: Scope, address: str, host: Collection[Any]) -> Any:
+        """Equal for tasks that are the same on every host of the sort `host`; None when it depends on the host."""
+        if scope.when or scope.environment or scope.defaults or not _AROUND.issuperset(scope.keywords):
+            return None
+        around = (scope.become, scope.become_user, *scope.keywords.values())
+        if not self._is_closed(written) or any(isinstance(one, (dict, list)) or is_open(one) for one in around):
+            return None
+        role = id(scope.role) if scope.role else 0
+        return (id(written), address, role, scope.tags, scope.block, *scope.keywords, *around, *host)
+
+    def take(self, key: Any, stock: Stock) -> tuple[Task, Resource] | None:
+        """The task as it was made before, without edges; what it sends goes into `stock`."""
+        known = self._tasks.get(key)
+        if known is None:
+            return None
+        stock.blobs.update(known.contents)
+        task = copy(known.task)
+        task.requires, task.notify, task.trigger_on = [], [], []
+        return task, known.resource
+
+    def keep(self, key: Any, written: Written, scope: Scope, task: Task, resource: Resource, stock: Stock) -> None:
+        """Keeps a task that was just made, unless a secret is in it: its name may be another host's too."""
+        contents: dict[str, bytes] = {}
+        for value in vars(resource).values():
+            if isinstance(value, Blob) and value.sha256 in stock.blobs:
+                contents[value.sha256] = stock.blobs[value.sha256]
+        if not _has_secret(task.params):
+            self._tasks[key] = _Known(written, scope, copy(task), resource, contents)
+
+    def _is_closed(self, written: Written) -> bool:
+        known = self._closed.get(id(written))
+        if known is None:
+            words = written.keywords
+            closed = (
+                _FREE.issuperset(words) and not written.lookup
+                and not (written.kind in _READ_HERE and not _plain_content(written))
+                and not is_open([written.name, written.params, written.args])
+                and not is_open([value for name, value in words.items() if name != "vars"])
+            )
+            # The task is kept with the answer: its number must not become another's.
+            known = self._closed[id(written)] = (written, closed)
+        return known[1]
+
+
+def _plain_content(written: Written) -> bool:
+    """Whether a copy has its content in the playbook."""
+    return written.kind == "copy" and isinstance(written.params, Mapping) and "src" not in written.params
+
+
+def _has_secret(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "$secret" in value or any(map(_has_secret, value.values()))
+    return isinstance(value, list) and any(map(_has_secret, value))

@@ -42,6 +42,8 @@ class Graph:
         self.place = {address: number for number, address in enumerate(self.tasks)}
         self.needed: dict[str, dict[str, str]] = {}
         self.edges = Edges(self.tasks)
+        self.settled: dict[str, list[list[str]]] = {}
+        "What `settle` wrote."
 
     def add(self, before: str, after: str, reason: str) -> None:
         """Adds an edge, or one more reason to it."""
@@ -64,7 +66,7 @@ class Graph:
         self.edges, self.needed, self.place = other.edges, other.needed, other.place
         for address, theirs in other.tasks.items():
             mine = self.tasks[address]
-            mine.requires = theirs.requires
+            mine.requires = other.settled[address]
             if mine.params is theirs.params and mine == theirs:
                 self.tasks[address] = theirs
 
@@ -72,6 +74,7 @@ class Graph:
         """Writes the edges into the tasks, as the agent reads them."""
         for address, task in self.tasks.items():
             task.requires = [[one, "; ".join(self.reasons(one, address))] for one in self.before(address)]
+        self.settled = {address: task.requires for address, task in self.tasks.items()}
 
 
 def build(

@@ -83,7 +83,7 @@ class Shared:
         if known is None:
             words = written.keywords
             closed = (
-                _FREE.issuperset(words) and not written.lookup
+                _FREE.issuperset(words) and not written.lookup and not written.check
                 and not (written.kind in _READ_HERE and not _plain_content(written))
                 and not is_open([written.name, written.params, written.args])
                 and not is_open([value for name, value in words.items() if name != "vars"])

@@ -121,7 +121,8 @@ class HostRun:
     def let_go(self) -> None:
         """Hangs up on a host on which nothing is to be done, and forgets what its plan was made of."""
         self.close()
-        self.parts, self.context, self._part, self._names, self.hello = [], None, None, {}, {}
+        self.parts, self.context, self._part, self.hello = [], None, None, {}
+        self._names.clear()
 
     def stop(self, kill: bool = False) -> None:
         """Asks the agent to start nothing more; with `kill` also ends what runs."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import time
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ class Profile:
 
     def __init__(self) -> None:
         self.began = time.monotonic()
-        self._tasks: Counter[tuple[str, str, str]] = Counter()
+        self._tasks: dict[tuple[str, str, str], float] = {}
         self._converged: dict[str, dict[str, float]] = {}
 
     def __call__(self, event: Mapping[str, Any]) -> None:
@@ -29,7 +28,8 @@ class Profile:
         seconds = float(event.get("seconds") or 0)
         if phase is None or not seconds:
             return
-        self._tasks[phase, str(event.get("name") or event["task"]), str(event.get("kind", ""))] += seconds
+        key = phase, str(event.get("name") or event["task"]), str(event.get("kind", ""))
+        self._tasks[key] = self._tasks.get(key, 0.0) + seconds
         if phase == "converge":
             self._converged.setdefault(str(event["host"]), {})[str(event["task"])] = seconds
 
@@ -44,19 +44,20 @@ class Profile:
 
         `cpu` (seconds) and `memory` (bytes, peak) are the controller's own, without child processes.
         """
-        phases: Counter[str] = Counter()
+        phases: dict[str, float] = {}
         slowest: dict[str, float] = {}
         for host in hosts.values():
-            phases.update(host.spent)
             for phase, seconds in host.spent.items():
+                phases[phase] = phases.get(phase, 0.0) + seconds
                 slowest[phase] = max(slowest.get(phase, 0.0), seconds)
+        slow = sorted(self._tasks.items(), key=lambda one: -one[1])[:SLOWEST]
         usage = resource.getrusage(resource.RUSAGE_SELF)
         found: dict[str, Any] = {
             "seconds": round(time.monotonic() - self.began, 4), "hosts": len(hosts),
             "cpu": round(usage.ru_utime + usage.ru_stime, 4), "memory": usage.ru_maxrss * 1024,
             "phases": {name: {"sum": round(phases[name], 4), "slowest": round(slowest[name], 4)} for name in phases},
             "tasks": [{"phase": phase, "name": name, "kind": kind, "seconds": round(seconds, 4)}
-                      for (phase, name, kind), seconds in self._tasks.most_common(SLOWEST)],
+                      for (phase, name, kind), seconds in slow],
         }
         paths = [path for name, host in hosts.items() if (path := self._path(name, host))]
         if paths:

@@ -27,9 +27,10 @@ from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.shared import Shared
 from personaplex_provision.runs import batches, crowd, records, room
 from personaplex_provision.runs.conversation import Event
-from personaplex_provision.runs.hostrun import HostRun, Part
+from personaplex_provision.runs.hostrun import HostRun
 from personaplex_provision.runs.identity import new_run, who
 from personaplex_provision.runs.outcome import worst
+from personaplex_provision.runs.part import Part
 from personaplex_provision.runs.project import Project, becomes
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class Fleet:
 
     def _plan(self, host: HostRun, number: int, play: Play, scope: Scope) -> None:
         part = self._compile(host, number, play, scope)
-        with host.spending("observe"):
+        with host.spent.spending("observe"):
             host.plan(part)
 
     def _compile(self, host: HostRun, number: int, play: Play, scope: Scope) -> Part:
@@ -160,7 +161,7 @@ class Fleet:
                 host.name, play, host.hello, host.connection, batch, plays, self._shared)
             if known is not None:
                 host.context.results, host.context.stock = known.results, known.stock
-            with host.spending("compile"):
+            with host.spent.spending("compile"):
                 part = host.compile(play, scope, number)
             self._parts[number, host.name] = part
         return part
@@ -222,7 +223,7 @@ class Fleet:
             done.update(batch)
 
     def _apply(self, host: HostRun, number: int, play: Play, batch: list[HostRun]) -> None:
-        with host.spending("converge"):
+        with host.spent.spending("converge"):
             good = host.apply(self._parts[number, host.name])
         if not good and play.keywords.get("any_errors_fatal"):
             for other in batch:

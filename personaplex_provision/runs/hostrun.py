@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from personaplex_provision.agent.task import Task
@@ -16,7 +14,7 @@ from personaplex_provision.executors.connection import Connection
 from personaplex_provision.language.tree import Play
 from personaplex_provision.language.values import Pending
 from personaplex_provision.planning import graph as graphs
-from personaplex_provision.planning.compile import Compiled, compile_play
+from personaplex_provision.planning.compile import compile_play
 from personaplex_provision.planning.contents import blobs_in
 from personaplex_provision.planning.context import HostContext, Later
 from personaplex_provision.planning.order import order, random_order
@@ -25,26 +23,12 @@ from personaplex_provision.runs.advice import advised
 from personaplex_provision.runs.conversation import Conversation, Event
 from personaplex_provision.runs.options import Options
 from personaplex_provision.runs.outcome import HostOutcome
+from personaplex_provision.runs.part import Part
+from personaplex_provision.runs.phases import Phases
 from personaplex_provision.runs.results import with_lines
 
 INLINE = 64 * 1024
 """Contents of at most this many bytes travel with the graph; larger ones are sent when a task needs them."""
-
-
-@dataclass
-class Part:
-    """One play compiled for this host."""
-
-    play: Play
-    compiled: Compiled
-    graph: graphs.Graph
-    ordered: list[str]
-    entries: dict[str, Event] = field(default_factory=dict)
-    baseline: dict[str, Any] = field(default_factory=dict)
-
-    def tasks(self) -> list[Task]:
-        """The tasks in the order in which they are planned and, one by one, would be applied."""
-        return [self.graph.tasks[address] for address in self.ordered]
 
 
 class HostRun:
@@ -65,8 +49,7 @@ class HostRun:
         "Digest of what a plan found, by address, when it was asked for."
         self.waited = False
         "Whether another run held the host when this one came."
-        self.spent: dict[str, float] = {}
-        "Seconds by phase: connect, bootstrap, facts, compile, observe, converge."
+        self.spent = Phases()
         self.reaching = 0.0
         "Since when, monotonic, the host is being reached; 0 when it is not."
         self.ended_by_another = False
@@ -76,6 +59,7 @@ class HostRun:
         self._agent: Agent | None = None
         self._sent_secrets: set[str] = set()
         self._part: Part | None = None
+        self._names: dict[str, Task] = {}
         self._failures: list[bool] = []
         "For each task of the play that failed, whether it was a check of a `verify:`."
         self._applied: dict[str, Any] = {}
@@ -86,29 +70,20 @@ class HostRun:
 
     # the connection
 
-    @contextlib.contextmanager
-    def spending(self, phase: str) -> Iterator[None]:
-        """Notes what is done inside as time of a phase."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.spent[phase] = self.spent.get(phase, 0.0) + time.monotonic() - began
-
     def connect(self) -> Event:
         """Starts the agent; returns its hello, facts included. Raises UnreachableError."""
         hello = {"type": "hello", "facts": self._facts, "kinds": sorted(self.kinds)}
         self.reaching = time.monotonic()
         try:
-            with self.spending("connect"):
+            with self.spent.spending("connect"):
                 executor = open_executor(self.connection)
-            with self.spending("bootstrap"):
+            with self.spent.spending("bootstrap"):
                 self._agent = start_agent(self.connection, [hello], executor, kinds=self.kinds)
         finally:
             self.reaching = 0.0
         self._talk = Conversation(self.name, self._agent.channel, self._event)
         self._talk.answers = {"need": self._need, "judge": self._judge, "external": self._external, "blob": self._blob}
-        with self.spending("facts"):
+        with self.spent.spending("facts"):
             self.hello = self._talk.follow("hello")
         return self.hello
 
@@ -210,8 +185,7 @@ class HostRun:
 
     def runs(self, only: str = "") -> list[Event]:
         """The runs recorded on the host, oldest first."""
-        found: list[Event] = self._talk.ask({"type": "runs", "run": only}, "runs")["runs"]
-        return found
+        return list(self._talk.ask({"type": "runs", "run": only}, "runs")["runs"])
 
     def lease(self) -> Event:
         """Whether the host is held, and the `holder` of whom its lease speaks."""

@@ -17,7 +17,8 @@ from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.selection import selected
 from personaplex_provision.runs.conversation import Event
 from personaplex_provision.runs.fleet import Fleet
-from personaplex_provision.runs.hostrun import HostRun, Part
+from personaplex_provision.runs.hostrun import HostRun
+from personaplex_provision.runs.part import Part
 from personaplex_provision.runs.project import Project
 
 _NEVER = ("assert", "fail", "debug", "pause", "wait_for")

@@ -37,7 +37,7 @@ class Journal:
         self._listeners: List[Callable[[Record], None]] = []
         self.broken: Optional[OSError] = None
         "Why records are no longer kept, if so."
-        _sync_directory(folder)
+        sync_directory(folder)
 
     def listen(self, listener: Callable[[Record], None]) -> None:
         """Calls `listener` with every record after it was written."""
@@ -139,7 +139,8 @@ def decode(line: bytes) -> Optional[Record]:
     return found if isinstance(found, dict) else None
 
 
-def _sync_directory(path: str) -> None:
+def sync_directory(path: str) -> None:
+    """Puts a directory's names on the disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -59,7 +59,7 @@ class Agent:
         self._handlers: Dict[str, Callable[[Message], None]] = {
             "hello": self._hello, "plan": self._plan, "begin": self._begin, "apply": self._apply,
             "end": self._end, "rollback": self._rollback, "runs": self._runs, "lease": self._lease,
-            "unlock": self._unlock, "verify": self._verify,
+            "unlock": self._unlock, "verify": self._verify, "prune": self._prune,
         }
 
     def serve(self) -> None:
@@ -227,7 +227,18 @@ class Agent:
     def _runs(self, message: Message) -> None:
         from personaplex_provision.agent import history
 
-        self.session.send({"type": "runs", "runs": history.runs(self.session.store, message.get("run", ""))})
+        found = history.runs(self.session.store, message.get("run", ""))
+        if message.get("sizes"):
+            from personaplex_provision.agent import retention
+
+            sizes = {one.run: one.size for one in retention.kept(self.session.store)}
+            found = [{**one, "size": sizes.get(one["run"], 0)} for one in found]
+        self.session.send({"type": "runs", "runs": found})
+
+    def _prune(self, message: Message) -> None:
+        from personaplex_provision.agent import pruning
+
+        pruning.prune(self.session, message)
 
     def _lease(self, message: Message) -> None:
         from personaplex_provision.agent import unlock

@@ -37,7 +37,7 @@ def words() -> dict[str, list[str]]:
         if isinstance(action, argparse._SubParsersAction):
             for name in COMMANDS:
                 found[name] = _of(action.choices[name])
-    found["runs"].append("show")
+    found["runs"] += ["show", "prune"]
     return found
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from personaplex_provision.reports.lines import Lines
-from personaplex_provision.reports.numbers import counted, seconds
+from personaplex_provision.reports.numbers import counted, seconds, size
 from personaplex_provision.reports.style import Style, clean
 
 Run = dict[str, Any]
@@ -22,15 +23,16 @@ def render_list(found: dict[str, list[Run]], style: Style) -> str:
             runs.setdefault(str(one["run"]), {})[host] = one
     if not runs:
         return "No runs are recorded.\n"
-    rows = [("run", "when", "who", "what", "outcome", "changed", "undo", "hosts")]
+    sized = any("size" in one for hosts in runs.values() for one in hosts.values())
+    rows = [("run", "when", "who", "what", "outcome", "changed", "undo", *(["size"] if sized else []), "hosts")]
     for name in sorted(runs):
         hosts = runs[name]
         first = next(iter(hosts.values()))
         outcome = "/".join(dict.fromkeys(_outcome(one) for one in hosts.values()))
         listed = list(hosts) if len(hosts) <= 3 else [*list(hosts)[:2], f"… {len(hosts) - 2} more"]
-        rows.append((name, _when(first.get("ts")), clean(first.get("who", "")), _what(first), outcome,
+        rows.append((name, when(first.get("ts")), clean(first.get("who", "")), what(first), outcome,
                      str(sum(int(one.get("changed", 0)) for one in hosts.values())), _worst(list(hosts.values())),
-                     ", ".join(listed)))
+                     *([size(_size(hosts.values()))] if sized else []), ", ".join(listed)))
     wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for number, row in enumerate(rows):
@@ -40,7 +42,14 @@ def render_list(found: dict[str, list[Run]], style: Style) -> str:
         else:
             cells[4] = style(cells[4], _COLOURS.get(row[4].split(",")[0], "red"))
         lines.append("  ".join(cells).rstrip())
+    if sized:
+        total = size(sum(_size(hosts.values()) for hosts in runs.values()))
+        lines.append(style(f"{counted(len(runs), 'run')}, {total} on {counted(len(found), 'host')}", "dim"))
     return "\n".join(lines) + "\n"
+
+
+def _size(runs: Iterable[Run]) -> int:
+    return sum(int(one.get("size", 0)) for one in runs)
 
 
 def render_run(found: dict[str, list[Run]], style: Style, verbosity: int = 0) -> str:
@@ -50,8 +59,8 @@ def render_run(found: dict[str, list[Run]], style: Style, verbosity: int = 0) ->
         for one in known:
             ended = one.get("ended")
             took = f", {seconds(float(ended) - float(one['ts']))}" if ended and one.get("ts") else ""
-            lines.append(f"{style(f'host {clean(host)}', 'bold')}  run {one['run']}, {_when(one.get('ts'))}{took}")
-            lines.append(f"  {_what(one)} by {clean(one.get('who', '?'))}: {_outcome(one)}, "
+            lines.append(f"{style(f'host {clean(host)}', 'bold')}  run {one['run']}, {when(one.get('ts'))}{took}")
+            lines.append(f"  {what(one)} by {clean(one.get('who', '?'))}: {_outcome(one)}, "
                          f"{counted(int(one.get('changed', 0)), 'change')}, undo: {one.get('reversible', 'exact')}")
             told = Lines(style, max(verbosity, 1))
             for event in one.get("events", []):
@@ -67,12 +76,14 @@ def _outcome(run: Run) -> str:
     return f"{text}, taken back" if run.get("undone") else text
 
 
-def _what(run: Run) -> str:
+def what(run: Run) -> str:
+    """What a run was about: `apply site.yml`."""
     name = os.path.basename(str(run.get("playbook") or ""))
     return clean(f"{run.get('purpose', '')} {name}".strip()) or "?"
 
 
-def _when(stamp: Any) -> str:
+def when(stamp: Any) -> str:
+    """A time, of this machine's clock."""
     if not isinstance(stamp, (int, float)):
         return "?"
     return datetime.fromtimestamp(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")

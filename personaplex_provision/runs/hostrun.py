@@ -184,8 +184,8 @@ class HostRun:
         return {"type": "rolled_back", "good": True, "stopped": True} if reply["type"] == "locked" else reply
 
     def runs(self, only: str = "") -> list[Event]:
-        """The runs recorded on the host, oldest first."""
-        return list(self._talk.ask({"type": "runs", "run": only}, "runs")["runs"])
+        """The runs recorded on the host, oldest first; all of them with their size."""
+        return list(self._talk.ask({"type": "runs", "run": only, "sizes": not only}, "runs")["runs"])
 
     def lease(self) -> Event:
         """Whether the host is held, and the `holder` of whom its lease speaks."""
@@ -194,6 +194,10 @@ class HostRun:
     def unlock(self, run: str, timeout: float, force: bool) -> Event:
         """Has the host freed of a run; `how` says what came of it. Raises AgentError."""
         return self._talk.ask({"type": "unlock", "run": run, "timeout": timeout, "force": force}, "unlocked")
+
+    def prune(self, message: Event) -> Event:
+        """Has runs dropped, or says which would go; returns `pruned`, or `locked` when we were stopped."""
+        return self._leased({"type": "prune", **message}, "pruned")
 
     def _leased(self, message: Event, *until: str) -> Event:
         """Asks for what needs the host's lease, telling for whom it waits; `locked` is the answer when we were stopped.

@@ -76,15 +76,15 @@ def read(run: str) -> dict[str, Any]:
 
 def latest(beginning: str = "") -> dict[str, Any]:
     """The newest record whose id begins so."""
-    found = [one for one in _names() if one.startswith(beginning)]
+    found = [one for one in names() if one.startswith(beginning)]
     return read(found[-1]) if found else {}
 
 
 def privileged(hosts: Collection[str], beginning: str = "") -> dict[str, bool]:
     """By host whether root was needed there: in a run whose id begins so, else in the newest that reached the host."""
     found: dict[str, bool] = {}
-    names = _names()
-    for name in (*reversed([one for one in names if beginning and one.startswith(beginning)]), *reversed(names)):
+    known = names()
+    for name in (*reversed([one for one in known if beginning and one.startswith(beginning)]), *reversed(known)):
         if all(host in found for host in hosts):
             break
         for host, become in read(name).get("become", {}).items():
@@ -92,10 +92,17 @@ def privileged(hosts: Collection[str], beginning: str = "") -> dict[str, bool]:
     return found
 
 
-def _names() -> list[str]:
+def names() -> list[str]:
+    """Ids of the runs that are recorded here, oldest first."""
     with contextlib.suppress(OSError):
         return sorted(one.removesuffix(".json") for one in os.listdir(folder()) if one.endswith(".json"))
     return []
+
+
+def remove(run: str) -> None:
+    """Forgets a run."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(folder(), f"{run}.json"))
 
 
 def _store(run: str, record: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ def test_commands_and_reserved_names_are_those_of_the_interface() -> None:
     (["plan", "site.yml", "-l", ""], "--limit is empty"),
     (["apply", "site.yml", "--on-failure", "retry"], "--on-failure"),
     (["rollback", "a", "--to", "b"], "exclude each other"),
-    (["runs", "shwo", "x"], "provision runs [show RUN]"),
+    (["runs", "shwo", "x"], "provision runs [show RUN | prune]"),
     (["resume"], "no run is recorded"),
     (["vars", "nosuch"], 'no host is called "nosuch"'),
     (["-v", "plan"], "the command comes first"),

@@ -94,12 +94,13 @@ class Lease:
         finally:
             os.close(fd)
 
-    def free(self) -> None:
-        """Gives the right back."""
+    def free(self, settled: bool = True) -> None:
+        """Gives the right back; while what a dead holder left is not `settled`, the next one takes over, too."""
         if self._fd is not None:
             self._freed.set()
+            after = self.previous if self.previous is not None and not settled else {**self._mine, "free": True}
             with contextlib.suppress(OSError):  # a full disk: the next holder only thinks that we ended badly
-                self._write({**self._mine, "free": True})
+                self._write(after)
             fd, self._fd = self._fd, None
             os.close(fd)
 

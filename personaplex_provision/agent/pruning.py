@@ -37,7 +37,7 @@ def prune(session: Session, message: Message) -> None:
         going = [one for one in found if one.run in shown and not one.why]
         freed = retention.drop(store, [one.run for one in going])
     finally:
-        lease.free()
+        lease.free(settled=False)
     session.send({"type": "pruned", **_told(found, going), "freed": freed})
 
 

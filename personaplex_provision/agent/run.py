@@ -42,7 +42,7 @@ class Run:
         try:
             self._open(meta)
         except BaseException:
-            self.lease.free()
+            self.lease.free(settled=False)
             raise
         return None
 

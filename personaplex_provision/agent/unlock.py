@@ -16,9 +16,9 @@ _PACE = 0.1
 
 
 def look(store: Store) -> Dict[str, Any]:
-    """`held`, and the `holder` of whom the lease speaks (None where no run has ever been)."""
+    """`held`, the `holder` of whom the lease speaks (None where no run has ever been), and whether it is `root`'s."""
     lease = Lease(store)
-    return {"held": lease.held(), "holder": lease.holder()}
+    return {"held": lease.held(), "holder": lease.holder(), "root": os.geteuid() == 0}
 
 
 def free(store: Store, message: Dict[str, Any]) -> Dict[str, Any]:

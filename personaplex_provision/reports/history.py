@@ -10,6 +10,7 @@ from typing import Any
 from personaplex_provision.reports.lines import Lines
 from personaplex_provision.reports.numbers import counted, seconds, size
 from personaplex_provision.reports.style import Style, clean
+from personaplex_provision.runs.holder import described
 
 Run = dict[str, Any]
 _COLOURS = {"ok": "green", "failed": "red", "unfinished": "magenta", "rolled back": "yellow", "interrupted": "magenta"}
@@ -62,6 +63,9 @@ def render_run(found: dict[str, list[Run]], style: Style, verbosity: int = 0) ->
             lines.append(f"{style(f'host {clean(host)}', 'bold')}  run {one['run']}, {when(one.get('ts'))}{took}")
             lines.append(f"  {what(one)} by {clean(one.get('who', '?'))}: {_outcome(one)}, "
                          f"{counted(int(one.get('changed', 0)), 'change')}, undo: {one.get('reversible', 'exact')}")
+            if one.get("took_over"):
+                lines.append(f"  took the host over from {clean(described(one['took_over']))}, which ended without "
+                             "giving it back")
             told = Lines(style, max(verbosity, 1))
             for event in one.get("events", []):
                 if event.get("type") in ("task_end", "rollback_task", "diagnostic") and not event.get("hidden"):

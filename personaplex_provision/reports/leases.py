@@ -28,6 +28,8 @@ def render(found: Mapping[str, Mapping[str, Any]], style: Style) -> str:
             said = f"free; {clean(described(holder))}, without giving the host back: the next run takes over"
         else:
             said = style("free", "green")
+        if not lease["held"] and not lease.get("root"):
+            said += "; runs as root have a lease of their own, see it with -b"
         lines.append(f"{style(clean(host), 'bold')}: {said}")
     return "\n".join(lines) + "\n" if lines else ""
 

@@ -32,13 +32,13 @@ def news(message: Holder) -> Diagnostic:
 
 def described(holder: Holder) -> str:
     """`alice@pc1, run 2026…, apply of site.yml since 14:02, process 4711`."""
-    purpose = str(holder.get("purpose") or "run")
+    what = str(holder.get("purpose") or "")
     playbook = str(holder.get("playbook") or "").rsplit("/", 1)[-1]
-    what = f"{purpose} of {playbook}" if playbook else purpose
+    what += f" of {playbook}" if playbook else ""
     began = holder.get("since")
     if isinstance(began, (int, float)):
         what += f" since {moment(began)}"
-    parts = [str(holder.get("who") or "someone"), f"run {holder.get('run', '?')}", what,
+    parts = [str(holder.get("who") or "someone"), f"run {holder.get('run', '?')}", *([what.strip()] if what else []),
              f"process {holder.get('pid', '?')}"]
     if holder.get("alive") and float(holder.get("quiet") or 0) > STALE:
         parts.append(f"which has not moved for {float(holder['quiet']):.0f} s")

@@ -187,13 +187,9 @@ class HostRun:
         """The runs recorded on the host, oldest first; all of them with their size."""
         return list(self._talk.ask({"type": "runs", "run": only, "sizes": not only}, "runs")["runs"])
 
-    def lease(self) -> Event:
-        """Whether the host is held, and the `holder` of whom its lease speaks."""
-        return self._talk.ask({"type": "lease"}, "lease")
-
-    def unlock(self, run: str, timeout: float, force: bool) -> Event:
-        """Has the host freed of a run; `how` says what came of it. Raises AgentError."""
-        return self._talk.ask({"type": "unlock", "run": run, "timeout": timeout, "force": force}, "unlocked")
+    def ask(self, message: Event, until: str) -> Event:
+        """Asks what neither needs nor makes a run. Raises AgentError, UnreachableError."""
+        return self._talk.ask(message, until)
 
     def prune(self, message: Event) -> Event:
         """Has runs dropped, or says which would go; returns `pruned`, or `locked` when we were stopped."""

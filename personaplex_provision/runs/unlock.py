@@ -18,7 +18,7 @@ class Leases:
     def __init__(self, options: Options, tell: Report) -> None:
         project, hosts = chosen(options, "")
         self.found: dict[str, Event] = {}
-        "By host: `held`, `holder`, and `how` it was freed."
+        "By host: `held`, `holder`, `root` (whether runs of root were looked at), and `how` it was freed."
         self._options = options
         self._tell = tell
         self._hosts = [open_host(project, name, become, tell) for name, become in hosts.items()]
@@ -36,7 +36,8 @@ class Leases:
         def one(host: HostRun) -> None:
             found = self.found[host.name]
             holder = found.get("holder") or {}
-            found.update(host.unlock(str(holder.get("run", "")), patience, force))
+            wanted = {"type": "unlock", "run": str(holder.get("run", "")), "timeout": patience, "force": force}
+            found.update(host.ask(wanted, "unlocked"))
             if found["how"] == "held":
                 host.outcome.exit = 8
 
@@ -54,5 +55,5 @@ class Leases:
 
     def _look(self, host: HostRun) -> None:
         host.connect()
-        found = host.lease()
-        self.found[host.name] = {name: found.get(name) for name in ("held", "holder")}
+        found = host.ask({"type": "lease"}, "lease")
+        self.found[host.name] = {name: found.get(name) for name in ("held", "holder", "root")}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from personaplex_provision.cli.main import main
 from tests.flows.conftest import Bench
 
 pytestmark = pytest.mark.slow
@@ -132,8 +133,10 @@ def test_a_run_that_does_not_stop_is_ended_by_force_and_the_next_takes_over(benc
     assert f"took the host over from {dead['who']}, run {dead['run']}" in said(bench)
     assert (bench.place / "after").exists()
     assert bench.run("runs") == 0
-    over = bench.events[-1]["localhost"][-1]["took_over"]
-    assert over == {name: dead[name] for name in ("run", "who", "pid", "since")}
+    last = bench.events[-1]["localhost"][-1]
+    assert last["took_over"] == {name: dead[name] for name in ("run", "who", "pid", "since")}
+    assert main(["runs", "show", last["run"]]) == 0
+    assert f"took the host over from {dead['who']}, run {dead['run']}" in bench.capture.readouterr().out
 
 
 def test_who_waits_is_told_for_whom_and_goes_on_when_the_host_is_free(

@@ -73,6 +73,22 @@ def test_a_killed_holder_is_taken_over_from_by_name(store: Store) -> None:
     lease.free()
 
 
+def test_what_a_dead_holder_left_is_still_to_be_taken_over_after_one_who_did_not_settle_it(store: Store) -> None:
+    process = holding(store)
+    process.kill()
+    process.communicate()
+    for _ in range(2):
+        lease = Lease(store)
+        assert lease.take({"who": "bob@pc2", "run": "prune"}) is None
+        assert lease.previous is not None and lease.previous["run"] == "r1"
+        lease.free(settled=False)
+    lease = Lease(store)
+    lease.take({"who": "bob@pc2", "run": "r2"})
+    lease.free()
+    assert lease.take(WHO) is None and lease.previous is None
+    lease.free()
+
+
 def test_who_waits_is_told_once_for_whom_and_gets_the_host(store: Store) -> None:
     first, told = Lease(store), list[str]()
     first.take(WHO)

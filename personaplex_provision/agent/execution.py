@@ -154,7 +154,7 @@ class Execution:
                  "after": f"(secret {secret[one.field]})" if one.field in secret else shown(one.after)}
                 for one in outcome.changes
             ]
-            if outcome.preview and "content" not in secret:
+            if outcome.preview and not secret:
                 extra["preview"] = outcome.preview
         if task.kind == "debug":
             extra["message"] = outcome.result.get("msg", "")

@@ -16,7 +16,7 @@ from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Written
 from personaplex_provision.language.values import Pending
 from personaplex_provision.language.variables import Layer, Level, Variables
-from personaplex_provision.planning import contents, controlled, manner, schema, setting
+from personaplex_provision.planning import contents, controlled, manner, schema, setting, unlogged
 from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.verdict import Judge
@@ -173,6 +173,7 @@ class Maker:
             if isinstance(params, list):
                 return self._directory(task, params)
         at = self.written.params if isinstance(self.written.params, Mapping) else None
+        params = unlogged.boxed(params, at) if task.no_log else params
         resource = schema.validate(kind, params, at, position, stock=self.context.stock, library=self.library)
         made = Made([task], {task.address: resource})
         task.params = dump(resource)

@@ -150,8 +150,8 @@ def test_no_secret_is_anywhere_but_where_it_was_to_go(desk: Desk, host: LabHost)
                 assert code == 0, text
                 said += text
         places = found_below(host.root, [*values, clear])
-        for words in (("runs", "--json"), ("runs", "-vv"), ("rollback", "--plan", "-vv"), ("rollback", "-y", "--json")):
-            code, text = desk.run(*words, "--vault-password-file", "key")
+        for line in ("runs --json", "runs -vv", "rollback --plan -vv", "rollback -y --json"):
+            code, text = desk.run(*line.split(), "--vault-password-file", "key")
             assert code == 0, text
             said += text
     finally:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Set
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import leftovers, observation, step, texts
+from personaplex_provision.agent.confirm import Confirm
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal
 from personaplex_provision.agent.kinds import secret_fields
@@ -41,8 +42,10 @@ class Execution:
 
     def __init__(
         self, session: Session, journal: Journal, handlers: Dict[str, str], nested: Callable[[List[Task]], Ended],
+        confirm: Confirm | None = None,
     ) -> None:
         self.session = session
+        self.confirm = confirm
         self.nested = nested
         "Runs tasks that were only defined during the run, in order; how all of them ended together."
         self.notified: Set[str] = set()
@@ -181,6 +184,8 @@ class Execution:
         if self.session.required and reversible not in PASSING[self.session.required]:
             raise ResourceError(f"it is {reversible}, and only what can be taken back was asked for",
                                 hint="without --require-reversible it is done")
+        if self.confirm is not None and task.connectivity:
+            self.confirm.arm(task)
         self.journal.write(
             "intent", task=task.address, name=task.name, kind=task.kind, params=task.params, user=task.user,
             before=step.before_of(finding.now), undo=task.undo, environment=task.environment,

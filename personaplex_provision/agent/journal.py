@@ -29,19 +29,25 @@ class Journal:
         self.run = run
         self.store = store
         self._clean = clean
-        self._lock = threading.Lock()
         folder = store.directory("runs", run)
         self.path = os.path.join(folder, "journal.jsonl")
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._fd, whole_lines(self.path))
-        self._listeners: List[Callable[[Record], None]] = []
+        self.count = _lines(self.path)
+        "Records written so far; the next one has the number after it."
+        self._telling = threading.RLock()
+        self._listeners: List[Callable[[Record, int], None]] = []
         self.broken: Optional[OSError] = None
         "Why records are no longer kept, if so."
         sync_directory(folder)
 
-    def listen(self, listener: Callable[[Record], None]) -> None:
-        """Calls `listener` with every record after it was written."""
+    def listen(self, listener: Callable[[Record, int], None]) -> None:
+        """Calls `listener` with every record and its number (0: it was not kept) after it was written, in order."""
         self._listeners.append(listener)
+
+    def standing(self) -> threading.RLock:
+        """While this is held nothing is written: what was read from the file and what is told next fit together."""
+        return self._telling
 
     def write(self, type_: str, /, sync: bool = False, **fields: Any) -> Record:
         """Appends a record; with `sync` it is on the disk when this returns.
@@ -51,36 +57,38 @@ class Journal:
         """
         record = self._clean({"type": type_, "ts": round(time.time(), 3), **fields})
         self.store.fault.step()
-        told = [record]
-        try:
-            if self.broken is not None:
-                raise self.broken
-            self._append(encode(record), sync)
-        except OSError as error:
-            if self.broken is None:
-                told.insert(0, _unwritten(error))
-            self.broken = error
-            if type_ in _BEFORE:
-                raise
-        for one in told:
-            for listener in self._listeners:
-                listener(one)
+        with self._telling:
+            told = [(record, 0)]
+            try:
+                if self.broken is not None:
+                    raise self.broken
+                self._append(encode(record), sync)
+                self.count += 1
+                told = [(record, self.count)]
+            except OSError as error:
+                if self.broken is None:
+                    told.insert(0, (_unwritten(error), 0))
+                self.broken = error
+                if type_ in _BEFORE:
+                    raise
+            for one, number in told:
+                for listener in self._listeners:
+                    listener(one, number)
         return record
 
     def _append(self, line: bytes, sync: bool) -> None:
-        with self._lock:
-            size = os.fstat(self._fd).st_size
-            try:
-                view = memoryview(line)
-                while view:
-                    view = view[os.write(self._fd, view) :]
-                if sync:
-                    os.fdatasync(self._fd)
-            except OSError as error:
-                with contextlib.suppress(OSError):  # a torn line would hide what follows it
-                    os.ftruncate(self._fd, size)
-                error.filename = error.filename or self.path
-                raise
+        size = os.fstat(self._fd).st_size
+        try:
+            view = memoryview(line)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            if sync:
+                os.fdatasync(self._fd)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # a torn line would hide what follows it
+                os.ftruncate(self._fd, size)
+            error.filename = error.filename or self.path
+            raise
 
     def close(self) -> None:
         """Everything written is on the disk afterwards."""
@@ -115,6 +123,11 @@ def whole_lines(path: str) -> int:
                 break
             good += len(line)
     return good
+
+
+def _lines(path: str) -> int:
+    with open(path, "rb") as file:
+        return sum(1 for _ in file)
 
 
 def _records(path: str) -> Iterator[Record]:

@@ -11,6 +11,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from personaplex_provision.agent.protocol import BlobChunk, Channel, ProtocolError, Secrets, typed
@@ -55,46 +56,151 @@ class Agent:
         self.session = session
         self.run: Optional[Run] = None
         self.planner: Any = None
+        self._waiting: queue.Queue[Optional[Message]] = queue.Queue()
         self._worker: Optional[threading.Thread] = None
+        self._heard = 0
+        "Orders of the controller since the run was detached."
         self._handlers: Dict[str, Callable[[Message], None]] = {
             "hello": self._hello, "plan": self._plan, "begin": self._begin, "apply": self._apply,
             "end": self._end, "rollback": self._rollback, "runs": self._runs, "lease": self._lease,
-            "unlock": self._unlock, "verify": self._verify, "prune": self._prune,
+            "unlock": self._unlock, "verify": self._verify, "prune": self._prune, "confirm": self._confirm,
         }
 
     def serve(self) -> None:
-        """Receives until the stream ends."""
+        """Receives until the stream ends, and then sees a detached run to its end."""
+        self._converse(self.session.channel)
+        if self.session.link is not None:
+            self.session.link.lost(self.session.link.first)
+            self._stay()
+        else:
+            self.session.stopping.set()
+            self.session.lost()
+        self._rest()
+        if self.run is not None:
+            with contextlib.suppress(OSError):  # then the next run closes it
+                self.run.close("interrupted")
+
+    def _converse(self, channel: Channel, orders: bool = True) -> None:
+        """Receives from one connection until it ends; one without `orders` may only ask for a stop."""
         incoming: Dict[str, Incoming] = {}
         while True:
             try:
-                message = typed(self.session.channel.receive())
+                message = typed(channel.receive())
             except (EOFError, OSError, ProtocolError):
                 break
-            if isinstance(message, Secrets):
+            if isinstance(message, dict) and message["type"] == "stop":
+                self.session.stop(bool(message.get("kill")))
+            elif not orders:
+                continue
+            elif isinstance(message, Secrets):
                 self.session.take_secrets({name: str(value) for name, value in message.values.items()})
             elif isinstance(message, BlobChunk):
                 self._chunk(incoming, message)
             elif message["type"] in ("need", "judge", "external", "blob"):
                 self.session.answer(message)
-            elif message["type"] == "stop":
-                self._stop(bool(message.get("kill")))
             elif message["type"] == "ping":
                 self.session.send({**message, "type": "pong"})
+            elif message["type"] == "attach":
+                self._front(message)
+                return
             else:
-                self._work(message)
-        self.session.stopping.set()
-        self.session.lost()
-        if self._worker is not None:
-            self._worker.join()
-        if self.run is not None:
-            with contextlib.suppress(OSError):  # then the next run closes it
-                self.run.close("interrupted")
+                self._order(message)
+        for one in incoming.values():
+            one.finish()
 
-    def _work(self, message: Message) -> None:
+    def _order(self, message: Message) -> None:
+        """Hands work to the worker, which does one thing after the other."""
+        if self.session.link is not None:
+            self._heard += 1
+        elif message.get("detach"):
+            self._detach(message)
+        if self._worker is None:
+            self._worker = threading.Thread(target=self._toil, name="worker", daemon=True)
+            self._worker.start()
+        self._waiting.put(message)
+
+    def _toil(self) -> None:
+        while True:
+            message = self._waiting.get()
+            try:
+                if message is None:
+                    return
+                self._guarded(message)
+            finally:
+                self._waiting.task_done()
+
+    def _rest(self) -> None:
+        """Waits until the worker has done what it was given, and ends it."""
         if self._worker is not None:
+            self._waiting.put(None)
             self._worker.join()
-        self._worker = threading.Thread(target=self._guarded, args=(message,), daemon=True)
-        self._worker.start()
+            self._worker = None
+
+    # a run that outlives its connection
+
+    def _detach(self, message: Message) -> None:
+        """From here on in a process that the connection's end does not reach."""
+        from personaplex_provision.agent.detach import detach
+        from personaplex_provision.agent.link import BEAT, Link
+
+        self._rest()
+        detach()
+        self.session.patience = float(message.get("patience", 0))
+        self.session.stops = message.get("on_disconnect") == "stop"
+        self.session.link = Link(self.session.channel, float(message.get("beat", BEAT)))
+
+    def _front(self, message: Message) -> None:
+        from personaplex_provision.agent import front
+
+        self._rest()  # from here on the channel belongs to the run
+        try:
+            front.attach(self.session, message)
+        except ResourceError as error:
+            self.session.send({"type": "failed", "of": "attach", "summary": error.summary, "hint": error.hint})
+
+    def _welcome(self, channel: Channel) -> None:
+        """Lets a later connection take part in the run."""
+        link, journal = self.session.link, self.run.journal if self.run is not None else None
+        try:
+            message = channel.receive(5.0)
+        except (EOFError, OSError, ProtocolError):
+            message = {}
+        if link is None or journal is None or not isinstance(message, dict) or message.get("type") != "attach":
+            channel.close()
+            return
+        from personaplex_provision.agent import front
+        from personaplex_provision.agent.journal import read
+
+        answers = bool(message.get("answers"))
+        with journal.standing():
+            missed = front.events(read(self.session.store, journal.run), int(message.get("after", 0)))
+            told = {"type": "attached", "run": journal.run, "live": True, "heard": self._heard}
+            missed = [self.session.clean(one) for one in missed]
+            again = [*link.replies[int(message.get("got", 0)):], *self.session.open_questions()] if answers else []
+            peer = link.join(channel, answers, [told, *missed, *again])
+        self._converse(channel, answers)
+        link.lost(peer)
+        channel.close()
+
+    def _stay(self) -> None:
+        """Waits until a controller ended the run, or ends it when none comes back."""
+        link = self.session.link
+        assert link is not None
+        while True:
+            alone = link.alone()
+            if alone and (self.session.stops or self.run is None or self.run.journal is None):
+                self.session.stopping.set()
+            run = self.run
+            if self._waiting.unfinished_tasks == 0:
+                if run is None:
+                    break
+                given_up = alone > self.session.patience or self.session.stopping.is_set()
+                if alone and (not run.more or given_up):
+                    run.close_alone()
+                    self.run = None
+                    break
+            time.sleep(0.1)
+        link.drain()
 
     def _guarded(self, message: Message) -> None:
         try:
@@ -102,17 +208,17 @@ class Agent:
         except Disconnected:
             return
         except ResourceError as error:
-            self.session.send({"type": "failed", "of": message["type"], "summary": error.summary,
+            self.session.reply({"type": "failed", "of": message["type"], "summary": error.summary,
                                "detail": error.detail, "hint": error.hint})
         except OSError as error:  # a full disk, a state directory that is not ours: the host's, not a bug
             from personaplex_provision.agent.step import hint_for, plain
 
-            self.session.send({"type": "failed", "of": message["type"], "summary": plain(error),
+            self.session.reply({"type": "failed", "of": message["type"], "summary": plain(error),
                                "hint": hint_for(error)})
         except Exception as error:
             import traceback
 
-            self.session.send({"type": "failed", "of": message["type"], "bug": True,
+            self.session.reply({"type": "failed", "of": message["type"], "bug": True,
                                "summary": f"internal error in the agent: {type(error).__name__}: {error}",
                                "detail": traceback.format_exc()})
 
@@ -123,15 +229,6 @@ class Agent:
         incoming[piece.sha256].pieces.put(piece.data)
         if piece.final:
             incoming.pop(piece.sha256).finish()
-
-    def _stop(self, kill: bool) -> None:
-        from personaplex_provision.agent.process import kill_group
-
-        self.session.stopping.set()
-        if kill:
-            for host in list(self.session.hosts):
-                for process in list(host.processes):
-                    kill_group(process)
 
     def _hello(self, message: Message) -> None:
         from personaplex_provision.agent import recovery
@@ -186,15 +283,15 @@ class Agent:
 
         lack = self._lack()
         if lack:
-            self.session.send({"type": "failed", "of": "begin", "refused": True, **lack})
+            self.session.reply({"type": "failed", "of": "begin", "refused": True, **lack})
             return
-        run = Run(self.session)
+        run = Run(self.session, self._welcome)
         holder = run.begin(message)
         if holder is not None:
-            self.session.send({"type": "locked", "holder": holder, "stopped": self.session.stopping.is_set()})
+            self.session.reply({"type": "locked", "holder": holder, "stopped": self.session.stopping.is_set()})
             return
         self.run = run
-        self.session.send({"type": "begun"})
+        self.session.reply({"type": "begun"})
 
     def _lack(self) -> Dict[str, str]:
         """What there is no room for any more, though there may have been when the plan was made."""
@@ -207,22 +304,35 @@ class Agent:
 
     def _apply(self, message: Message) -> None:
         assert self.run is not None
+        if self.run.ended_early:
+            return  # it was sent ahead of a failure
         outcome = self.run.apply(self._take(message), message)
-        self.session.send({"type": "applied", **outcome})
+        self.session.reply({"type": "applied", **outcome})
 
     def _end(self, message: Message) -> None:
         assert self.run is not None
         outcome = message.get("outcome", "ok")
         if message.get("rollback"):
-            outcome = "rolled back" if self.run.undo_itself() else "rollback failed"
+            outcome = self.run.undo_itself()
         self.run.close(outcome, **message.get("meta", {}))
         self.run = None
-        self.session.send({"type": "ended", "outcome": outcome})
+        self.session.reply({"type": "ended", "outcome": outcome})
 
     def _rollback(self, message: Message) -> None:
         from personaplex_provision.agent import undoing
+        from personaplex_provision.agent.run import Run
 
-        undoing.roll_back(self.session, message)
+        self.run = Run(self.session, self._welcome)
+        try:
+            undoing.roll_back(self.session, message, self.run)
+        finally:
+            self.run.close("failed")  # unless it was closed
+            self.run = None
+
+    def _confirm(self, message: Message) -> None:
+        from personaplex_provision.agent import confirm
+
+        self.session.send({"type": "confirmed", **confirm.disarm(self.session.store, str(message.get("run", "")))})
 
     def _runs(self, message: Message) -> None:
         from personaplex_provision.agent import history

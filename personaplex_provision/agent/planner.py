@@ -277,6 +277,8 @@ class Planner:
         self.actions[task.address] = action
         message: Message = {"type": "plan_task", "task": task.address, "name": task.name, "kind": task.kind}
         message.update(action=action, **fields)
+        if task.connectivity and action not in ("none", "unknown"):
+            message["connectivity"] = True
         if "reversible" not in message:
             found = self._class(task, None) if action != "none" else "exact"
             message.update({"reversible": found} if found else {})

@@ -134,6 +134,12 @@ class Channel:
         """
         return bool(self._pending)
 
+    def taken(self) -> bytes:
+        """Takes what has been read from the stream and no `receive` has returned."""
+        found = bytes(self._pending)
+        self._pending.clear()
+        return found
+
     def fileno(self) -> int:
         """The descriptor that becomes readable when something arrives, where the stream has one."""
         number: int = self.stream.fileno()

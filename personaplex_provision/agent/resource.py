@@ -11,6 +11,7 @@ import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Iterator
 
+from personaplex_provision.agent.connection import path_matters
 from personaplex_provision.agent.values import Blob, Secret
 
 if TYPE_CHECKING:
@@ -146,6 +147,10 @@ class Resource:
         through `host`, or named in `touches=`, is restored by its image.
         """
 
+    def restored_last(self, before: Any) -> bool:
+        """Whether `restore` comes after all else of a rollback: a service reads again what was put back."""
+        return False
+
     def recover(self, before: Any, host: Host) -> None:
         """Puts right what a crash in the middle of `converge` may have left, before anything else is done."""
 
@@ -166,9 +171,10 @@ class Resource:
                 found.append((what, value))
         return found
 
-    def touches_connection(self) -> bool:
-        """Whether applying this can cut the connection to the host (firewall, sshd, network)."""
-        return False
+    def touches_connection(self, user: str) -> bool:
+        """Whether applying this can cut the connection to the host (firewall, sshd, network), made as `user`."""
+        path = getattr(self, "path", None)
+        return isinstance(path, str) and path_matters(path)
 
     def result(self, now: Any, after: Any, host: Host) -> dict[str, Any]:
         """What `register` sees besides `changed` and `failed`, under Ansible's names."""

@@ -176,11 +176,17 @@ def take_back(session: Session, journal: Journal, undos: List[Undo]) -> bool:
     False when one failed, or when it was stopped before the last.
     """
     good = True
-    for undo in undos:
+    for undo in sorted(undos, key=lambda one: _last(session, one)):
         if session.stopping.is_set():
             return False
         good = _take_back(session, journal, undo) and good
     return good
+
+
+def _last(session: Session, undo: Undo) -> bool:
+    """Whether a step is taken back after all others, which it has to see taken back."""
+    before = _before(session, undo)
+    return before is not None and not undo.redo and _wanted(session, undo.task, before).restored_last(before)
 
 
 def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:

@@ -6,11 +6,15 @@ import queue
 import threading
 from typing import Any, Dict, List, Set
 
+from personaplex_provision.agent.confirm import Confirm
 from personaplex_provision.agent.execution import Ended, Execution
 from personaplex_provision.agent.journal import Journal
 from personaplex_provision.agent.session import Session
 from personaplex_provision.agent.step import hint_for, plain
 from personaplex_provision.agent.task import Task
+
+_PACE = 0.05
+"Seconds between two looks whether a confirmation has come."
 
 
 class Runner:
@@ -18,7 +22,7 @@ class Runner:
 
     def __init__(
         self, session: Session, journal: Journal, tasks: List[Task], jobs: int, on_failure: str = "stop",
-        owed: Set[str] | None = None, force_handlers: bool = False,
+        owed: Set[str] | None = None, force_handlers: bool = False, confirm: Confirm | None = None,
     ) -> None:
         self.session = session
         self.journal = journal
@@ -27,17 +31,20 @@ class Runner:
         self.on_failure = on_failure
         self.owed = owed if owed is not None else set()
         self.force_handlers = force_handlers
+        self.confirm = confirm
         self.ended: Dict[str, Ended] = {}
         self.failed = False
         self._lost: Set[str] = set()
         "Joins of block bodies in which a task failed."
         self._busy: Set[str] = set()
+        self._cutting: Set[str] = set()
+        "Running tasks that can cut the connection."
         self._waiting: Dict[str, int] = {}
         self._after: Dict[str, List[str]] = {}
         self._ready: List[str] = []
         self._done: queue.Queue[tuple[str, Ended]] = queue.Queue()
         handlers = {one.address: one.handler for one in tasks if one.handler}
-        self._execution = Execution(session, journal, handlers, self._nested)
+        self._execution = Execution(session, journal, handlers, self._nested, confirm)
         self._place = {one.address: number for number, one in enumerate(tasks)}
 
     def run(self) -> None:
@@ -49,13 +56,34 @@ class Runner:
                 self._after.setdefault(address, []).append(task.address)
         self._ready = [address for address, left in self._waiting.items() if left == 0]
         running = 0
-        while self._ready or running:
+        while self._ready or running or self._unconfirmed():
             running += self._start(self.jobs - running)
-            if running:
-                address, ended = self._done.get()
+            if self._unconfirmed() and not self._cutting:
+                done = self._confirmation()
+            else:
+                done = self._done.get() if running else None
+            if done is not None:
+                address, ended = done
                 running -= 1
                 self._busy -= set(self.tasks[address].exclusive)
+                self._cutting.discard(address)
                 self._end(address, ended)
+
+    def _unconfirmed(self) -> bool:
+        return self.confirm is not None and self.confirm.due
+
+    def _confirmation(self) -> tuple[str, Ended] | None:
+        """Waits a moment for a confirmation, or for a task to end; without one in time nothing more is done."""
+        assert self.confirm is not None
+        self.confirm.request()
+        try:
+            return self._done.get(timeout=_PACE)
+        except queue.Empty:
+            pass
+        if self.confirm.settle() and self.confirm.expired:
+            self.failed = True
+            self.session.stop(kill=True)  # it will be taken back: there is nothing to wait for
+        return None
 
     def _start(self, room: int) -> int:
         """Settles what needs no thread, starts up to `room` of the rest; returns how many were started."""
@@ -70,16 +98,23 @@ class Runner:
                     self._ready.remove(address)
                     self._end(address, settled)
                     progress = True
-                elif started < room and not self._busy & set(task.exclusive):
+                elif started < room and not self._busy & set(task.exclusive) and self._may_start(task):
                     self._ready.remove(address)
                     self._busy |= set(task.exclusive)
+                    if task.connectivity:
+                        self._cutting.add(address)
                     threading.Thread(target=self._work, args=(task,), daemon=True).start()
                     started += 1
         return started
 
+    def _may_start(self, task: Task) -> bool:
+        """What cuts the connection goes together; all else waits until a new connection has confirmed it."""
+        return task.connectivity or not self._unconfirmed()
+
     def _nested(self, tasks: List[Task]) -> Ended:
         """Tasks that were only defined during the run, one after the other, by the same rules."""
-        inner = Runner(self.session, self.journal, tasks, 1, self.on_failure, self.owed, self.force_handlers)
+        inner = Runner(self.session, self.journal, tasks, 1, self.on_failure, self.owed, self.force_handlers,
+                       self.confirm)
         inner._execution = self._execution
         inner.run()
         ends = [inner.ended[one.address] for one in tasks if one.kind]

@@ -6,13 +6,14 @@ import itertools
 import os
 import queue
 import threading
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from personaplex_provision.agent import kinds
 from personaplex_provision.agent.fault import Fault
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.image import Image
+from personaplex_provision.agent.link import Link
 from personaplex_provision.agent.machine import Machine
 from personaplex_provision.agent.protocol import Channel
 from personaplex_provision.agent.redact import Redactor
@@ -29,7 +30,7 @@ class Disconnected(Exception):
 
 
 class Session:
-    """One controller's conversation; lives as long as the connection."""
+    """One controller's conversation; lives as long as the connection, and with a `link` as long as the run."""
 
     def __init__(self, channel: Channel, root: str = "") -> None:
         self.channel = channel
@@ -49,10 +50,16 @@ class Session:
         self.blurred = False
         "Whether a command of this run may have changed what steps after it find."
         self.connected = True
+        self.link: Optional[Link] = None
+        "Whom a detached run speaks to; before that, and without it, there is just the channel."
+        self.patience = 0.0
+        "Seconds for which a detached run waits for an answer while no controller is there."
+        self.stops = False
+        "Whether a detached run stops at the next step boundary when its controller is gone."
         self.stopping = threading.Event()
         self.hosts: List[Host] = []
         self._numbers = itertools.count(1)
-        self._questions: Dict[int, queue.Queue[Optional[Message]]] = {}
+        self._questions: Dict[int, Tuple[Message, queue.Queue[Optional[Message]]]] = {}
         self._lock = threading.Lock()
         self._identities: Dict[str, Identity] = {}
 
@@ -64,6 +71,9 @@ class Session:
 
     def send_many(self, messages: List[Message]) -> None:
         """Sends messages in one write."""
+        if self.link is not None:
+            self.link.tell([self.clean(one) for one in messages])
+            return
         if not self.connected:
             return
         try:
@@ -71,24 +81,47 @@ class Session:
         except OSError:
             self.lost()
 
+    def reply(self, message: Message) -> None:
+        """Answers what the controller asked a run to do; one that comes back gets the answers that it missed."""
+        if self.link is not None:
+            self.link.reply(self.clean(message))
+        else:
+            self.send(message)
+
     def ask(self, message: Message) -> Message:
         """Sends a question and waits for its answer. Raises Disconnected."""
         number = next(self._numbers)
-        answer: queue.Queue[Optional[Message]] = queue.Queue()
+        question, answer = {**message, "id": number}, queue.Queue[Optional[Message]]()
         with self._lock:
-            if not self.connected:
+            if not self.connected and self.link is None:
                 raise Disconnected
-            self._questions[number] = answer
-        self.send({**message, "id": number})
-        found = answer.get()
+            self._questions[number] = question, answer
+        self.send(question)
+        found = self._answer(number, answer)
         if found is None:
             raise Disconnected
         return found
 
+    def _answer(self, number: int, answer: queue.Queue[Optional[Message]]) -> Optional[Message]:
+        while True:
+            try:
+                return answer.get(timeout=None if self.link is None else 0.5)
+            except queue.Empty:
+                alone = self.link.alone() if self.link is not None else 0.0
+            if alone > self.patience or (alone and self.stopping.is_set()):
+                with self._lock:
+                    self._questions.pop(number, None)
+                return None
+
+    def open_questions(self) -> List[Message]:
+        """What nobody has answered yet."""
+        with self._lock:
+            return [self.clean(question) for question, _ in self._questions.values()]
+
     def answer(self, message: Message) -> None:
         """Hands an answer to the thread that asked."""
         with self._lock:
-            waiting = self._questions.pop(int(message.get("id", 0)), None)
+            _, waiting = self._questions.pop(int(message.get("id", 0)), (None, None))
         if waiting is not None:
             waiting.put(message)
 
@@ -106,7 +139,7 @@ class Session:
         with self._lock:
             self.connected = False
             waiting, self._questions = list(self._questions.values()), {}
-        for one in waiting:
+        for _, one in waiting:
             one.put(None)
 
     def asked_to_stop(self) -> None:
@@ -135,6 +168,15 @@ class Session:
             self.contents[sha256] = text.encode("utf-8", "surrogateescape")
 
     # working
+
+    def stop(self, kill: bool = False) -> None:
+        """No further step is begun; with `kill` the commands of those that run are ended."""
+        from personaplex_provision.agent.process import kill_group
+
+        self.stopping.set()
+        for host in list(self.hosts) if kill else []:
+            for process in list(host.processes):
+                kill_group(process)
 
     def resource(self, task: Task) -> Resource:
         """The resource of a compiled task; its secret contents are ready to be read by digest."""

@@ -59,9 +59,14 @@ class Memory:
         return sorted(self.modules)
 
 
+def load(modules: Modules) -> None:
+    """Makes `modules` importable."""
+    sys.meta_path.insert(0, Memory(modules))
+
+
 def begin(modules: Modules, marker: bytes) -> None:
     """Makes `modules` importable, takes the conversation aside, prints the marker and serves until it ends."""
-    sys.meta_path.insert(0, Memory(modules))
+    load(modules)
     channel = _take_descriptors()
     from personaplex_provision.agent import main
 

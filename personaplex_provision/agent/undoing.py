@@ -57,15 +57,14 @@ def _with_its_parts(found: List[Message], runs: List[str]) -> List[str]:
     return runs
 
 
-def roll_back(session: Session, message: Message) -> None:
-    """Carries out a `rollback` message and answers it with `rolled_back`, `moved` or `locked`."""
-    run = Run(session)
+def roll_back(session: Session, message: Message, run: Run) -> None:
+    """Carries out a `rollback` message as `run`; answers it with `rolled_back`, `moved` or `locked`."""
     if message.get("plan"):
         _plan(session, message)
         return
     holder = run.begin({**message, "run": message["id_"], "meta": {**message.get("meta", {}), "purpose": "rollback"}})
     if holder is not None:
-        session.send({"type": "locked", "holder": holder, "stopped": session.stopping.is_set()})
+        session.reply({"type": "locked", "holder": holder, "stopped": session.stopping.is_set()})
         return
     try:
         runs, continues = rollback_runs(session, message, run.id)
@@ -77,14 +76,14 @@ def roll_back(session: Session, message: Message) -> None:
     moved = [] if message.get("force") else rollback.moved(undos)
     if moved:
         run.close("refused", undoes=[])
-        session.send({"type": "moved", "paths": moved})
+        session.reply({"type": "moved", "paths": moved})
         return
     assert run.journal is not None
     run.journal.write("rollback_start", sync=True, runs=runs, continues=continues, steps=len(undos))
     good = rollback.take_back(session, run.journal, undos)
     stopped = session.stopping.is_set()
     run.close("ok" if good else "interrupted" if stopped else "failed", undoes=runs if good else [])
-    session.send({"type": "rolled_back", "good": good, "runs": runs, "stopped": stopped and not good})
+    session.reply({"type": "rolled_back", "good": good, "runs": runs, "stopped": stopped and not good})
 
 
 def _plan(session: Session, message: Message) -> None:

@@ -41,6 +41,7 @@ def running(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--on-failure", choices=("stop", "continue", "rollback"),
                        help="after a failure: stop, go on with what does not depend on it, or take all back")
     lock(group)
+    standing(group)
     group.add_argument("--profile", action="store_true", help="say where the time went")
     group.add_argument("--shuffle", type=int, metavar="SEED", help=HIDDEN)
     group.add_argument("--fault-at", type=int, metavar="N", help=HIDDEN)
@@ -53,6 +54,20 @@ def reversible(parser: argparse.ArgumentParser) -> None:
                        help="refuse when a step cannot be taken back, or may turn out so; best-effort passes")
     group.add_argument("--require-reversible=exact", dest="require_reversible", action="store_const", const="exact",
                        help="refuse when the way back of a step is not exact")
+
+
+def standing(group: argparse._ActionsContainer) -> None:
+    """What becomes of a run whose connection ends, and of steps that may end it."""
+    group.add_argument("--on-disconnect", choices=("continue", "stop"),
+                       help="a run whose connection ends goes on (default), or stops at the next step boundary")
+    group.add_argument("--reconnect-timeout", type=seconds, metavar="SECONDS",
+                       help="try so long to come back to a run (default 300)")
+    group.add_argument("--heartbeat", type=seconds, metavar="SECONDS",
+                       help="time between signs of life; four missing mean a dead connection (default 5)")
+    group.add_argument("--confirm", choices=("auto", "manual", "off"),
+                       help="who confirms over a new connection what can cut it (default auto)")
+    group.add_argument("--confirm-timeout", type=seconds, metavar="SECONDS",
+                       help="the host takes back what is not confirmed so long (default 120)")
 
 
 def forks(group: argparse._ActionsContainer) -> None:

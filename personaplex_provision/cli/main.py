@@ -21,6 +21,8 @@ COMMANDS = {
     "verify": "check what a playbook promises; changes nothing",
     "rollback": "take runs back",
     "resume": "finish an interrupted run",
+    "attach": "go on showing a run that is going on",
+    "confirm": "confirm that a host can still be reached",
     "runs": "list the runs recorded on the hosts",
     "unlock": "show who holds the hosts, and free them",
     "graph": "show the tasks of a playbook and what each comes after",
@@ -32,7 +34,7 @@ COMMANDS = {
     "completion": "print completion for a shell",
     "vault": "seal and open files with Ansible Vault",
 }
-RESERVED = ("doctor", "snapshot", "drift", "confirm", "attach", "exec", "bench", "report", "ui",
+RESERVED = ("doctor", "snapshot", "drift", "exec", "bench", "report", "ui",
             "lock", "import-ansible", "init", "pull", "bundle")
 "Names of commands to come: not to be used for anything else."
 

@@ -29,12 +29,15 @@ class Job:
         self.stop = stop
         self.again = again
         "The command that goes on where this one was interrupted; empty for `resume` and `rollback` of the run."
+        self.unchanged = "Interrupted: nothing was changed."
+        "What is said when it is interrupted before it may have changed anything."
         self.changing = False
         "Whether hosts may have been changed: from then on an interrupt lets running steps finish."
         self.signals = 0
         self.code = 0
         "130 or 143 once a signal came."
-        self._questions: queue.Queue[tuple[Callable[[], Any], queue.Queue[Any]]] = queue.Queue()
+        # What a signal puts in may interrupt the very thread that takes out: only this queue stands that.
+        self._questions: queue.SimpleQueue[tuple[Callable[[], Any], queue.Queue[Any] | None]] = queue.SimpleQueue()
 
     def ask(self, question: Callable[[], Any]) -> Any:
         """Has the main thread ask; the work waits for the answer. None when it was interrupted."""
@@ -52,7 +55,7 @@ class Job:
             except BaseException as error:
                 ended.append(error)
             # Wakes the main thread at once, which else would notice at its next look.
-            self._questions.put((lambda: None, queue.Queue()))
+            self._questions.put((lambda: None, None))
 
         # Only a program's main thread can take signals; used as a library we leave them alone.
         mine = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
@@ -65,7 +68,10 @@ class Job:
                     question, answer = self._questions.get(timeout=_PACE)
                 except queue.Empty:
                     continue
-                answer.put(self._asked(question))
+                if answer is None:
+                    question()
+                else:
+                    answer.put(self._asked(question))
         finally:
             for one, handler in handlers.items():
                 signal.signal(one, handler)
@@ -104,22 +110,31 @@ class Job:
         if not self.changing or self.stop is None or self.signals >= 3:
             self._leave()
         kill = self.signals == 2
+        # Not here: what says it may be held by the very code that the signal interrupted.
+        self._questions.put((lambda: self._stop(kill), None))
+
+    def _stop(self, kill: bool) -> None:
         self._say("Ending the running steps now; once more leaves without waiting." if kill else
                   "Stopping: the running steps finish, no other is started. Once more ends them.")
         # Sending may have to wait for a lock that the work holds.
         threading.Thread(target=self.stop, args=(kill,), daemon=True).start()
 
     def _leave(self) -> None:
-        """Leaves at once, saying where things stand; threads that wait for a host are not waited for."""
+        """Leaves at once, saying where things stand; whoever holds the view or waits for a host is not waited for."""
+        farewell = threading.Thread(target=self._farewell, daemon=True)
+        farewell.start()
+        farewell.join(2.0)
+        os._exit(self.code)
+
+    def _farewell(self) -> None:
         if self.output.view is not None:
-            # The view may be held by a thread that will not come back.
+            # The view may be held by the very code that the signal interrupted.
             closing = threading.Thread(target=self.output.view.close, daemon=True)
             closing.start()
             closing.join(1.0)
-            if not closing.is_alive():
-                self.output.view = None
+            self.output.view = None
         if not self.changing:
-            self._say("Interrupted: nothing was changed.")
+            self._say(self.unchanged)
         else:
             run = self.output.run
             on = f"go on with: {self.again}" if self.again else (
@@ -132,7 +147,6 @@ class Job:
         self.output.ended(self.code)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(self.code)
 
     def _say(self, text: str) -> None:
         if self.output.json:

@@ -180,7 +180,7 @@ class Maker:
         task.skipped = manner.by_hand(resource)
         task.exclusive = list(resource.exclusive)
         task.probe = task.probe or resource.probe
-        task.connectivity = task.connectivity or resource.touches_connection()
+        task.connectivity = task.connectivity or resource.touches_connection(self.context.login)
         task.undo = self._undo(templar)
         if task.judged:
             made.judges[task.address] = Judge(self.written.keywords, templar, task.register)

@@ -134,6 +134,8 @@ def _tail(entry: Event, action: str, lasting: bool, style: Style) -> str:
         text += ", " + style("cannot be undone", "red")
     elif entry.get("reversible") == "best-effort" and action != "none":
         text += ", undo is best-effort"
+    if entry.get("connectivity"):
+        text += ", " + style("can cut the connection", "yellow")
     if reason:
         text += f" ({reason})"
     if entry.get("problem") and not reason:

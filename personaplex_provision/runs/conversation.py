@@ -10,10 +10,14 @@ from personaplex_provision.agent.protocol import BlobChunk, Channel, ProtocolErr
 from personaplex_provision.errors import Diagnostic, ProvisionError, UnreachableError
 
 Event = dict[str, Any]
+Answer = Callable[[Event], "Event | None"]
+"Answers a question of the agent's; None when it is none, and only had to be heard."
 EVENTS = frozenset({
     "plan_task", "task_start", "task_progress", "task_output", "task_end", "rollback_task", "diagnostic",
     "handler_owed",
 })
+_REPLIES = frozenset({"begun", "locked", "applied", "ended", "rolled_back", "moved", "failed"})
+"What answers the orders of a run; a run keeps them for a controller that comes back."
 
 
 class AgentError(ProvisionError):
@@ -41,7 +45,12 @@ class Conversation:
         self.host = host
         self.channel = channel
         self.tell = tell
-        self.answers: dict[str, Callable[[Event], Event]] = {}
+        self.answers: dict[str, Answer] = {}
+        self.last = 0
+        "Number of the newest record of the run's journal that was told."
+        self.got = 0
+        "Answers to orders that came since the run began."
+        self._silence: float | None = None
         self._sending = threading.Lock()
 
     def send(self, message: Event) -> None:
@@ -65,6 +74,12 @@ class Conversation:
         while True:
             message = self._receive()
             kind = message["type"]
+            number = int(message.pop("n", 0))
+            if number and number <= self.last and kind != "confirm":
+                continue  # told before the connection was lost
+            if kind != "handler_owed":  # what comes next has the same number
+                self.last = max(self.last, number)
+            self.got += kind in _REPLIES
             if kind in until:
                 return message
             if kind == "failed":
@@ -77,11 +92,24 @@ class Conversation:
                 self.tell(message)
             elif kind in self.answers:
                 answer = self.answers[kind](message)
-                self.send({**answer, "type": kind, "id": message.get("id", 0)})
+                if answer is not None:
+                    self.send({**answer, "type": kind, "id": message.get("id", 0)})
+
+    def count_from_here(self, silence: float) -> None:
+        """A run begins: what it tells is counted, and `silence` seconds without a word mean that it is lost."""
+        self.last = self.got = 0
+        self._silence = silence
+
+    def follow_on(self, before: Conversation) -> None:
+        """This conversation goes on where one ended."""
+        self.last, self.got, self._silence = before.last, before.got, before._silence
+        self.answers = before.answers
 
     def _receive(self) -> Event:
         try:
-            message = typed(self.channel.receive())
+            message = typed(self.channel.receive(self._silence))
+        except TimeoutError:
+            raise self._lost(f"nothing was heard for {self._silence:g} seconds") from None
         except (EOFError, OSError) as error:
             raise self._lost(str(error)) from None
         except ProtocolError as error:

@@ -223,8 +223,12 @@ class Fleet:
             done.update(batch)
 
     def _apply(self, host: HostRun, number: int, play: Play, batch: list[HostRun]) -> None:
+        later = [self._parts[one, host.name] for one in range(number + 1, len(self.playbook.plays))
+                 if (one, host.name) in self._parts]
+        # A host that shares its plays with others waits for them, and so for its controller, between two plays.
+        ahead = later if len(self.hosts) == 1 else []
         with host.spent.spending("converge"):
-            good = host.apply(self._parts[number, host.name])
+            good = host.apply(self._parts[number, host.name], ahead, bool(later) and not ahead)
         if not good and play.keywords.get("any_errors_fatal"):
             for other in batch:
                 if other is not host and other.began:
@@ -233,9 +237,7 @@ class Fleet:
                         other.stop()
 
     def _end(self, host: HostRun) -> None:
-        policies = {str(part.play.keywords.get("on_failure", "stop")) for part in host.parts}
-        wanted = self.project.options.on_failure or ("rollback" if "rollback" in policies else "stop")
-        host.end(rollback=host.outcome.exit in (4, 6) and wanted == "rollback")
+        host.end(rollback=host.outcome.exit in (4, 6) and host.on_failure() == "rollback")
 
     def refuse(self, name: str, error: ProvisionError) -> None:
         """Leaves a host out that was planned, and says why."""

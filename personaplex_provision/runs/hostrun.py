@@ -1,108 +1,58 @@
-"""One host in one run: connect, compile, plan, apply, take back."""
+"""One host in one run: compile, plan, apply."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, ProvisionError, UnreachableError
-from personaplex_provision.executors.base import open_executor
-from personaplex_provision.executors.bootstrap import Agent, start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.language.tree import Play
 from personaplex_provision.language.values import Pending
 from personaplex_provision.planning import graph as graphs
 from personaplex_provision.planning.compile import compile_play
-from personaplex_provision.planning.contents import blobs_in
-from personaplex_provision.planning.context import HostContext, Later
+from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.order import order, random_order
 from personaplex_provision.planning.scope import Scope
+from personaplex_provision.runs import results
 from personaplex_provision.runs.advice import advised
-from personaplex_provision.runs.conversation import Conversation, Event
+from personaplex_provision.runs.contents import inline
+from personaplex_provision.runs.conversation import Answer, Event
+from personaplex_provision.runs.hostlink import HostLink
 from personaplex_provision.runs.options import Options
-from personaplex_provision.runs.outcome import HostOutcome
 from personaplex_provision.runs.part import Part
-from personaplex_provision.runs.phases import Phases
-from personaplex_provision.runs.results import with_lines
-
-INLINE = 64 * 1024
-"""Contents of at most this many bytes travel with the graph; larger ones are sent when a task needs them."""
+from personaplex_provision.runs.standing import ENDS
 
 
-class HostRun:
-    """Lives as long as the connection to one host."""
+class HostRun(HostLink):
+    """One host, its plays and what they registered."""
 
     def __init__(
         self, name: str, connection: Connection, tell: Callable[[Event], None], options: Options, facts: bool = True,
     ) -> None:
-        self.name = name
-        self.connection = connection
-        self.options = options
-        self.outcome = HostOutcome()
+        super().__init__(name, connection, tell, options, facts)
         self.parts: list[Part] = []
         self.context: HostContext | None = None
-        self.hello: Event = {}
         self.began = False
         self.observed: dict[str, str] = {}
         "Digest of what a plan found, by address, when it was asked for."
-        self.waited = False
-        "Whether another run held the host when this one came."
-        self.spent = Phases()
-        self.reaching = 0.0
-        "Since when, monotonic, the host is being reached; 0 when it is not."
         self.ended_by_another = False
         "Whether another host's failure, and no person, stopped the run here."
-        self._facts = facts
-        self._tell = tell
-        self._agent: Agent | None = None
-        self._sent_secrets: set[str] = set()
+        self.library: dict[str, str] = {}
         self._part: Part | None = None
         self._names: dict[str, Task] = {}
         self._failures: list[bool] = []
         "For each task of the play that failed, whether it was a check of a `verify:`."
         self._applied: dict[str, Any] = {}
         "Results of the plays applied so far; they stand above what the plan thought."
-        self.library: dict[str, str] = {}
-        self.kinds: set[str] = set()
-        "Kinds that the plays written for this host use, as far as that can be read."
-
-    # the connection
-
-    def connect(self) -> Event:
-        """Starts the agent; returns its hello, facts included. Raises UnreachableError."""
-        hello = {"type": "hello", "facts": self._facts, "kinds": sorted(self.kinds)}
-        self.reaching = time.monotonic()
-        try:
-            with self.spent.spending("connect"):
-                executor = open_executor(self.connection)
-            with self.spent.spending("bootstrap"):
-                self._agent = start_agent(self.connection, [hello], executor, kinds=self.kinds)
-        finally:
-            self.reaching = 0.0
-        self._talk = Conversation(self.name, self._agent.channel, self._event)
-        self._talk.answers = {"need": self._need, "judge": self._judge, "external": self._external, "blob": self._blob}
-        with self.spent.spending("facts"):
-            self.hello = self._talk.follow("hello")
-        return self.hello
-
-    def close(self) -> None:
-        """Hangs up."""
-        if self._agent is not None:
-            agent, self._agent = self._agent, None
-            agent.close()
+        self._handed: set[int] = set()
 
     def let_go(self) -> None:
         """Hangs up on a host on which nothing is to be done, and forgets what its plan was made of."""
         self.close()
         self.parts, self.context, self._part, self.hello = [], None, None, {}
         self._names.clear()
-
-    def stop(self, kill: bool = False) -> None:
-        """Asks the agent to start nothing more; with `kill` also ends what runs."""
-        if self._agent is not None:
-            self._talk.send({"type": "stop", "kill": kill})
 
     # the plan
 
@@ -126,10 +76,14 @@ class HostRun:
 
     def plan(self, part: Part) -> None:
         """Plans a compiled play; its entries are in `part.entries` afterwards."""
-        self._part = part
+        self._turn_to(part)
         self._secrets()
         message = {"type": "plan", "observed": self.options.observed, **self._load(part)}
         self.outcome.space = self._talk.ask(message, "planned").get("space", [])
+
+    def _turn_to(self, part: Part) -> None:
+        """From here on events and questions are about this play."""
+        self._part, self._names = part, {task.address: task for task in part.tasks()}
 
     def needs_apply(self) -> bool:
         """Whether a plan found anything to do."""
@@ -139,83 +93,77 @@ class HostRun:
 
     def begin(self, run: str, meta: Event) -> None:
         """Takes the host's lease and opens the journal. Raises LockedError, AgentRefused."""
-        reply = self._leased({
+        reply = self._leased(run, {
             "type": "begin", "run": run, "meta": meta, "lock_timeout": self.options.lock_timeout,
-            "fault_at": self.options.fault_at, "require_reversible": self.options.require_reversible,
+            "fault_at": self.options.fault_at, "policy": self.on_failure(),
+            "require_reversible": self.options.require_reversible,
         }, "begun")
         self.began = reply["type"] == "begun"
         if not self.began:
             self.outcome.exit = 130
 
-    def apply(self, part: Part) -> bool:
-        """Applies a compiled play; False when something failed."""
-        assert self.context is not None
-        self._part = part
+    def on_failure(self) -> str:
+        """What is done with the run when something fails: stop, continue or rollback."""
+        policies = {str(part.play.keywords.get("on_failure", "stop")) for part in self.parts}
+        return self.options.on_failure or ("rollback" if "rollback" in policies else "stop")
+
+    def apply(self, part: Part, later: Sequence[Part] = (), more: bool = False) -> bool:
+        """Applies a compiled play; False when something failed.
+
+        Plays `later` are handed over with it, so that the host can go on with them alone; `more` says that there are
+        others, which it will not get before this one has ended.
+        """
+        assert self.context is not None and self._standing is not None
+        orders = []
+        for number, one in enumerate((part, *later)):
+            if id(one) not in self._handed:
+                self._handed.add(id(one))
+                orders.append(self._order(one, more or number < len(later)))
+        self._turn_to(part)
         self.context.results.clear()
         self.context.results.update(part.baseline)
         self.context.results.update(self._applied)
         self._failures = []
-        words = part.play.keywords
-        policy = self.options.on_failure or str(words.get("on_failure", "stop"))
-        reply = self._talk.ask({
-            "type": "apply", **self._load(part), "jobs": self._jobs(), "on_failure": policy,
-            "force_handlers": bool(words.get("force_handlers")),
-        }, "applied")
+        reply = self._standing.ask_all(orders, "applied")
         self._applied = dict(self.context.results)
+        if reply["type"] == "gone":  # it ended while nobody was connected
+            self.outcome.exit, self.began = ENDS[reply["outcome"]], False
+            return self.outcome.exit == 0
         if reply["failed"]:
             self.outcome.exit = 6 if self._failures and all(self._failures) else 4
             if reply.get("moved") and len(reply["moved"]) >= self.outcome.failed and not self.outcome.changed:
                 self.outcome.exit = 7  # a saved plan that is not that one any more, and nothing was done yet
         if reply["stopped"]:
             self.outcome.exit = 4 if self.ended_by_another else 130
+        if reply.get("undone"):
+            self.outcome.exit = ENDS[reply["undone"]]
         return not reply["failed"] and not reply["stopped"]
+
+    def _order(self, part: Part, more: bool) -> Event:
+        words = part.play.keywords
+        policy = self.options.on_failure or str(words.get("on_failure", "stop"))
+        return {
+            "type": "apply", **self._load(part), "jobs": self._jobs(), "on_failure": policy, "more": more,
+            "force_handlers": bool(words.get("force_handlers")),
+        }
 
     def end(self, rollback: bool = False) -> None:
         """Closes the run; with `rollback` takes back what it did first."""
-        outcome = {0: "ok", 130: "interrupted"}.get(self.outcome.exit, "failed")
-        reply = self._talk.ask({"type": "end", "outcome": outcome, "rollback": rollback}, "ended")
+        assert self._standing is not None
+        outcome = {0: "ok", 130: "interrupted", 3: "rolled back", 9: "rollback failed"}.get(self.outcome.exit, "failed")
+        reply = self._standing.ask({"type": "end", "outcome": outcome, "rollback": rollback}, "ended")
         self.began = False
-        if rollback:
-            self.outcome.exit = 3 if reply["outcome"] == "rolled back" else 9
+        if rollback or reply["type"] == "gone":
+            self.outcome.exit = ENDS[reply["outcome"]]
 
-    def rollback(self, message: Event) -> Event:
-        """Takes runs back, or says what that would do; returns `rolled_back` or `moved`. Raises LockedError."""
-        reply = self._leased({"type": "rollback", **message}, "rolled_back", "moved")
-        return {"type": "rolled_back", "good": True, "stopped": True} if reply["type"] == "locked" else reply
-
-    def runs(self, only: str = "") -> list[Event]:
-        """The runs recorded on the host, oldest first; all of them with their size."""
-        return list(self._talk.ask({"type": "runs", "run": only, "sizes": not only}, "runs")["runs"])
-
-    def ask(self, message: Event, until: str) -> Event:
-        """Asks what neither needs nor makes a run. Raises AgentError, UnreachableError."""
-        return self._talk.ask(message, until)
-
-    def prune(self, message: Event) -> Event:
-        """Has runs dropped, or says which would go; returns `pruned`, or `locked` when we were stopped."""
-        return self._leased({"type": "prune", **message}, "pruned")
-
-    def _leased(self, message: Event, *until: str) -> Event:
-        """Asks for what needs the host's lease, telling for whom it waits; `locked` is the answer when we were stopped.
-
-        Raises LockedError.
-        """
-        from personaplex_provision.errors import LockedError
-        from personaplex_provision.runs.holder import locked, news
-
-        reply = self._talk.ask(message, *until, "lease", "locked")
-        while reply["type"] == "lease":
-            self.waited = self.waited or reply["news"] == "waiting"
-            self._tell({"type": "diagnostic", "host": self.name, **news(reply).as_json()})
-            reply = self._talk.follow(*until, "lease", "locked")
-        if reply["type"] == "locked" and not reply.get("stopped"):
-            raise LockedError(locked(self.name, reply["holder"]))
-        return reply
 
     # what the agent asks
 
+    def _answers(self) -> dict[str, Answer]:
+        return {"need": self._need, "judge": self._judge, "external": self._external, "blob": self._blob}
+
     def _need(self, message: Event) -> Event:
-        assert self._part is not None
+        assert self._part is not None and self.context is not None
         compiled, address = self._part.compiled, message["task"]
         try:
             made = compiled.again[address]()
@@ -237,7 +185,7 @@ class HostRun:
                 task.notify = task.notify or origin.notify
                 task.handler = origin.handler
         self._secrets()
-        return {"tasks": [one.to_json() for one in made.tasks], "contents": self._contents(made.tasks)}
+        return self._sent(made.tasks)
 
     def _judge(self, message: Event) -> Event:
         assert self._part is not None
@@ -280,7 +228,9 @@ class HostRun:
             if task is not None and event["outcome"] == "failed":
                 event = advised(task, event)
                 if not event.get("ignored"):
-                    self._failed(task, event)
+                    assert self.context is not None
+                    self._failures.append(task.verify is not None)
+                    results.keep_failure(self.context.results, self._names, task, event)
         self._tell({**event, "host": self.name})
 
     def _planned(self, event: Event, address: str) -> None:
@@ -307,38 +257,8 @@ class HostRun:
             name = str(event.get("reversible", "unknown"))
             self.outcome.classes[name] = self.outcome.classes.get(name, 0) + 1
         task = self._task(address)
-        if task is None or not (task.register or task.judged):
-            return
-        if "result" in event:
-            result = {"changed": False, "failed": False, **event.pop("result")}
-            judge = self._part.compiled.judges.get(address)
-            if judge is not None and event.get("probe"):
-                verdict = judge.verdict(result, 1)
-                result.update(changed=verdict["changed"], failed=verdict["failed"])
-            self._register(address, result)
-        elif event.get("skipped"):
-            self._register(address, {"skipped": True, "changed": False, "failed": False})
-        elif event.get("later"):
-            self._register(address, Later({} if task.judged else {"changed": False, "skipped": False}, address))
-        elif action == "none":
-            self._register(address, {"changed": False, "failed": False})
-        elif action != "unknown":
-            known: Event = {"failed": False, "skipped": False}
-            if not task.judged:
-                known["changed"] = task.changed if task.changed is not None else True
-            self._register(address, Later(known, address))
-
-    def _failed(self, task: Task, event: Event) -> None:
-        """Keeps what a rescue around the task may ask of it."""
-        assert self.context is not None
-        self._failures.append(task.verify is not None)
-        said = {"failed": True, "msg": event.get("diagnostic", {}).get("summary", ""), **event.get("result", {})}
-        block: Task | None = task
-        while block is not None and block.block:
-            self.context.results[f"{block.block}=ansible_failed_task"] = {"name": task.name, "action": task.kind}
-            self.context.results[f"{block.block}=ansible_failed_result"] = said
-            end = block.block.removesuffix(" (body)") + " (end)"
-            block = self._names.get(end)
+        if task is not None and (task.register or task.judged):
+            self._register(address, results.of_plan(task, event, self._part.compiled.judges.get(address)))
 
     def _refuses(self, address: str) -> bool:
         """Whether a check that already fails forbids the whole run: nothing would rescue or ignore it."""
@@ -346,45 +266,21 @@ class HostRun:
         return task is not None and not task.block and not task.ignore_errors and task.trigger == "success"
 
     def _register(self, address: str, result: Any) -> None:
-        """Keeps a result, and the whole of a loop's once all its items have ended."""
-        if result is None:
-            return
-        assert self.context is not None and self._part is not None
-        results = self.context.results
-        if address not in self._part.compiled.loops:
-            results[address] = with_lines(result)
-            results[address].update(self._part.compiled.items.get(address, {}))
-        for join, items in self._part.compiled.loops.items():
-            if address in items and all(one in results for one in items):
-                found = [results[one] for one in items]
-                whole: Event = {"results": found, "msg": "All items completed"}
-                for name in ("changed", "failed"):
-                    whole[name] = any(one.get(name) is True for one in found)
-                open_ = [name for name in ("changed", "failed") if not whole[name] and any(
-                    isinstance(one, Later) and one.get(name) is None for one in found)]
-                for name in open_:
-                    del whole[name]
-                results[join] = Later(whole, join) if open_ else whole
+        if result is not None and self._part is not None:  # who only watches has no use for it
+            assert self.context is not None
+            results.register(self.context.results, self._part.compiled, address, result)
 
     # what is sent
 
     def _load(self, part: Part) -> Event:
-        tasks = part.tasks()
-        self._names = {task.address: task for task in tasks}
-        return {"tasks": [one.to_json() for one in tasks], "contents": self._contents(tasks), "library": self.library}
+        return {**self._sent(part.tasks()), "library": self.library}
+
+    def _sent(self, tasks: list[Task]) -> Event:
+        assert self.context is not None
+        return {"tasks": [one.to_json() for one in tasks], "contents": inline(tasks, self.context.stock.blobs)}
 
     def _task(self, address: str) -> Task | None:
         return self._names.get(address)
-
-    def _contents(self, tasks: list[Task]) -> dict[str, str]:
-        assert self.context is not None
-        found = {}
-        for task in tasks:
-            for sha256 in blobs_in(task.params):
-                data = self.context.stock.blobs.get(sha256, b"")
-                if len(data) <= INLINE and b"\0" not in data:
-                    found[sha256] = data.decode("utf-8", "surrogateescape")
-        return found
 
     def _secrets(self) -> None:
         assert self.context is not None and self._agent is not None

@@ -23,6 +23,16 @@ class Options:
     on_failure: str = ""
     "stop, continue or rollback; empty for what the play says."
     lock_timeout: float = 0.0
+    on_disconnect: str = "continue"
+    "What a run does whose controller is gone: `continue` to its end, or `stop` at the next step boundary."
+    reconnect_timeout: float = 300.0
+    "Seconds for which the controller tries to come back to a run, and a run waits for an answer it needs."
+    heartbeat: float = 5.0
+    "Seconds between signs of life of a run; four missing ones mean that the connection is dead."
+    confirm: str = "auto"
+    "Who confirms steps that can cut the connection: auto (the controller, over a new connection), manual, off."
+    confirm_timeout: float = 120.0
+    "Seconds until the host takes back by itself what was not confirmed."
     link: Link = field(default_factory=Link)
     vault_ids: list[str] = field(default_factory=list)
     vault_password_files: list[str] = field(default_factory=list)

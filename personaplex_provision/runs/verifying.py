@@ -63,7 +63,7 @@ class Verifying(HostRun):
             self._numbers[task.address] = len(self._numbers)
             part.ordered.append(task.address)
         if chosen:
-            self._part = part
+            self._turn_to(part)
             self._secrets()
             self._talk.ask({"type": "verify", **self._load(part), "jobs": self._jobs()}, "verified")
         if self._failures:

@@ -90,7 +90,7 @@ def meddle(bench: Bench, when: str) -> threading.Thread:
 def _begun(text: str) -> bool:
     runs = os.path.join(os.environ["PROVISION_STATE_DIR"], "runs")
     for top, _, files in os.walk(runs):
-        for name in files:
+        for name in {"journal.jsonl"} & set(files):
             with open(os.path.join(top, name), "rb") as file:
                 if text.encode() in file.read():
                     return True

@@ -101,6 +101,16 @@ class LabHost:
         """The start of a command line that runs the rest of it on the host as root, without any network."""
         return [*self._running().namespaces(), *ENVIRONMENT]
 
+    def cut(self) -> None:
+        """Drop every packet to and from the host, without a word to anybody, until `mend`."""
+        table = "table inet cut { chain i { type filter hook input priority -300; iif lo accept; drop; }; "
+        table += "chain o { type filter hook output priority -300; oif lo accept; drop; }; }"
+        run([*self._running().network(), "nft", table])
+
+    def mend(self) -> None:
+        """Let packets through again."""
+        run([*self._running().network(), "nft", "delete table inet cut"])
+
     def insert_card(self, card: Card | None = None) -> None:
         """Give the host a graphics card, as the stand-ins see one: an RTX 5090 unless another is given."""
         (card or Card()).insert(self.root)

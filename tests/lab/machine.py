@@ -57,6 +57,10 @@ class Machine:
         """The start of a command line that runs the rest of it inside the container."""
         return ["nsenter", "--target", str(self._init), "--all"]
 
+    def network(self) -> list[str]:
+        """The start of a command line whose rest sees the container's network, with the programs of this machine."""
+        return ["nsenter", "--target", str(self._init), "--net"]
+
     def console(self) -> str:
         """What the container wrote on its console."""
         return self._console.read_text(errors="replace") if self._console.exists() else ""

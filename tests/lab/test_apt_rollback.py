@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from .desk import Desk
 from .fingerprint import difference
 from .host import LabHost
 from .lab import Lab
 from .standins.apt import AptRepository
 from .standins.deb import Package
-from .test_acceptance import Desk
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from .desk import Desk, wait_for
 from .host import LabHost
 from .lab import Lab
-from .test_acceptance import Desk, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 

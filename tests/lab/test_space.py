@@ -12,9 +12,9 @@ from personaplex_provision.executors.connection import connection_of
 from personaplex_provision.runs.conversation import AgentRefused
 from tests.laws.driver import Driver, task_of
 
+from .desk import Desk
 from .host import LabHost
 from .lab import Lab
-from .test_acceptance import Desk
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from personaplex_provision.agent import journal as journals
-from personaplex_provision.agent.journal import Journal
+from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.lease import Lease
 from personaplex_provision.agent.store import Store
 
@@ -87,12 +87,17 @@ def test_a_record_is_an_object(store: Store) -> None:
 
 
 def test_a_journal_tells_whoever_listens(store: Store) -> None:
-    told: list[str] = []
+    told: list[tuple[str, int]] = []
     journal = Journal(store, "r1")
-    journal.listen(lambda record: told.append(record["type"]))
+
+    def listen(record: Record, number: int) -> None:
+        told.append((record["type"], number))
+
+    journal.listen(listen)
     journal.write("run_start", sync=True)
+    journal.write("task_start")
     journal.close()
-    assert told == ["run_start"]
+    assert told == [("run_start", 1), ("task_start", 2)]
 
 
 def test_one_run_holds_the_host_and_says_who_it_is(store: Store) -> None:

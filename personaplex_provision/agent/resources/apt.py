@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Literal
 
+from personaplex_provision.agent.connection import PACKAGES
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Package
 from personaplex_provision.agent.resource import (
@@ -125,6 +126,10 @@ class Apt(Resource):
     "Packages whose present version cannot be had again."
     image: str = observed("")
     "Name of the image of the packages before."
+
+    def touches_connection(self, user: str) -> bool:
+        named = {name_of(one) for one in self.name or ()}
+        return self.state != "present" and bool(named & set(PACKAGES))
 
     def validate(self) -> Iterator[str]:
         asked = [self.name is not None, self.deb is not None, self.upgrade != "no"]

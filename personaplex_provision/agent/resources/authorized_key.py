@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple
 
+from personaplex_provision.agent.connection import user_matters
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import User
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
@@ -133,8 +134,8 @@ class AuthorizedKey(Resource):
     def needs(self) -> List[Address]:
         return [("user", self.user), *([("path", os.path.dirname(self.path))] if self.path else [])]
 
-    def touches_connection(self) -> bool:
-        return self.exclusively or self.state == "absent"
+    def touches_connection(self, user: str) -> bool:
+        return user_matters(self.user, user) and (self.exclusively or self.state == "absent")
 
     def result(self, now: AuthorizedKey, after: AuthorizedKey, host: Host) -> Dict[str, Any]:
         return {"user": self.user, "keyfile": self._at(host), "key": self.key, "state": self.state}

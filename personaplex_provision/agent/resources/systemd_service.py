@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal
 
+from personaplex_provision.agent.connection import unit_matters
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resource import (
     Address,
@@ -75,6 +76,9 @@ class SystemdService(Resource):
     "Whether unit files were changed since systemd read them."
     shown: dict[str, str] = observed(None)
     "What systemd says about the unit."
+
+    def touches_connection(self, user: str) -> bool:
+        return self.name is not None and unit_matters(self.name)
 
     def validate(self) -> Iterator[str]:
         if self.name is None and (self.state or self.enabled is not None or self.masked is not None):
@@ -187,8 +191,14 @@ class SystemdService(Resource):
         masked = now.masked if self.masked is None else self.masked
         host.declare("unit", units.unit_name(self.name), {"state": state, "enabled": enabled, "masked": masked})
 
+    def restored_last(self, before: SystemdService) -> bool:
+        return self.state in ("restarted", "reloaded") and before.state == "started"
+
     def restore(self, before: SystemdService, host: Host) -> None:
-        """Running, enabled and masked as before; systemd reads the links again, the images put the rest back."""
+        """Running, enabled and masked as before; systemd reads the links again, the images put the rest back.
+
+        A unit that was made to read its configuration anew does so once more, now that the old one is back.
+        """
         if self.name is None or not before.found:
             return
         unit = units.unit_name(self.name)
@@ -201,7 +211,9 @@ class SystemdService(Resource):
             self._ctl(["enable" if before.enabled else "disable", unit], host)
         if units.running(host) and self.scope != "global":
             self._ctl(["daemon-reload"], host)
-            if before.state != now.state and before.state is not None and self.state is not None:
+            if self.restored_last(before):
+                self._ctl(["restart" if self.state == "restarted" else "reload-or-restart", unit], host)
+            elif before.state != now.state and before.state is not None and self.state is not None:
                 self._ctl(["start" if before.state == "started" else "stop", unit], host)
             if before.state == "stopped":
                 self._ctl(["reset-failed", unit], host, check=False)

@@ -206,7 +206,7 @@ class Ufw(Resource):
             if _sysctl(host).get(name) != value:
                 host.run(["sh", "-c", 'printf %s "$1" > "$2"', "sh", value, f"/proc/sys/{name}"], check=False)
 
-    def touches_connection(self) -> bool:
+    def touches_connection(self, user: str) -> bool:
         return self.state != "disabled"
 
     def needs(self) -> List[Address]:

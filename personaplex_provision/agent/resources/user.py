@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal, Set
 
 from personaplex_provision.agent import machine
+from personaplex_provision.agent.connection import user_matters
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, observed
 from personaplex_provision.agent.resources._accounts import (
@@ -96,6 +97,9 @@ class User(Resource):
     "Whether a user is removed while processes of it still run."
     same_password: bool = observed(True)
     "Whether the password is the one asked for."
+
+    def touches_connection(self, user: str) -> bool:
+        return user_matters(self.name, user)
 
     def validate(self) -> Iterator[str]:
         if not re.fullmatch(r"[^-:,/\s][^:,/\s]*", self.name):

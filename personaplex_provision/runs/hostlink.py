@@ -125,7 +125,7 @@ class HostLink:
         return self._leased("", {"type": "prune", **message}, "pruned")
 
     def _leased(self, run: str, order: Event, *until: str) -> Event:
-        """Asks for what needs the host's lease, for a `run` that outlives the connection; `locked` when we were stopped.
+        """Asks for what needs the lease, for a `run` that outlives the connection; `locked` when we were stopped.
 
         Raises LockedError.
         """

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.desk import PROVISION, Desk
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
-from tests.lab.test_acceptance import PROVISION, Desk
 from tests.proofs.canaries import Watcher, canary, found_below, seen
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]

@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": "show what would change; changes nothing",
     "apply": "plan, ask, then make it so",
     "verify": "check what a playbook promises; changes nothing",
+    "doctor": "say what is wrong with PersonaPlex on a host or in a log, and what helps",
     "rollback": "take runs back",
     "resume": "finish an interrupted run",
     "attach": "go on showing a run that is going on",
@@ -34,7 +35,7 @@ COMMANDS = {
     "completion": "print completion for a shell",
     "vault": "seal and open files with Ansible Vault",
 }
-RESERVED = ("doctor", "snapshot", "drift", "exec", "bench", "report", "ui",
+RESERVED = ("snapshot", "drift", "exec", "bench", "report", "ui",
             "lock", "import-ansible", "init", "pull", "bundle")
 "Names of commands to come: not to be used for anything else."
 

@@ -1,0 +1,56 @@
+"""Findings as people read them, and their fixes as a playbook that can be planned and applied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from personaplex_provision.doctor.rules import FOLDER, Finding
+
+_HEAD = """\
+# What `provision doctor` prescribes. Look at it, plan it, apply it:
+#   provision plan {path}
+#   provision apply {path}
+"""
+
+
+def tasks_of(findings: list[Finding]) -> list[dict[str, Any]]:
+    """The tasks of all fixes, each once."""
+    found: list[dict[str, Any]] = []
+    for one in findings:
+        found += [task for task in one.rule.tasks if task not in found]
+    return found
+
+
+def as_yaml(tasks: list[dict[str, Any]]) -> str:
+    """Tasks as they stand in a playbook."""
+    return yaml.dump(tasks, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+
+
+def playbook(findings: list[Finding], values: dict[str, dict[str, Any]], path: str) -> str:
+    """A playbook with the fixes: one play for each host, with `values` of its variables; without a host for all."""
+    plays = []
+    for host in dict.fromkeys(one.host for one in findings):
+        tasks = tasks_of([one for one in findings if one.host == host])
+        if tasks:
+            plays.append({"name": "what the doctor found", "hosts": host or "all",
+                          "vars": values.get(host) or defaults(), "tasks": tasks})
+    return _HEAD.format(path=path) + as_yaml(plays) if plays else ""
+
+
+def defaults() -> dict[str, Any]:
+    """The variables as they are where nobody says otherwise."""
+    text = (FOLDER / "roles" / "doctor" / "defaults" / "main.yml").read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.safe_load(text)
+    return {name: value for name, value in found.items() if "token" not in name}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes repeated tasks out, and lists indented below their key."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, *_given: Any, **_named: Any) -> None:
+        super().increase_indent(flow, False)

@@ -20,6 +20,7 @@ class Told:
     """A journal of which nothing is kept: its records are only told."""
 
     broken = None
+    run = ""
 
     def __init__(self, session: Session) -> None:
         self._session = session

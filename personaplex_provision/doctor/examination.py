@@ -119,10 +119,11 @@ def _of_check(event: Event) -> list[Finding]:
     told, host = event.get("diagnostic", {}), str(event.get("host", ""))
     name = str(event.get("name", ""))
     text = f"{name}: {told.get('summary', '')}\n{told.get('detail', '')}"
+    first = text.split("\n", 1)[0]
     found = examine(text, "check", host)
     if found:
         for one in found:
-            one.evidence = [f"{name}: {told.get('summary', '')}"]
+            one.evidence = [first]
         return found
     unknown = Rule(f"check: {name}", f"A check does not hold: {name}", (), str(told.get("detail", "")),
                    str(told.get("hint", "")))

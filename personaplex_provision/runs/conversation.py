@@ -51,6 +51,8 @@ class Conversation:
         self.got = 0
         "Answers to orders that came since the run began."
         self._silence: float | None = None
+        self.stuck = False
+        "Whether a question could not be answered: the agent waits, and is of no use any more."
         self._sending = threading.Lock()
 
     def send(self, message: Event) -> None:
@@ -91,7 +93,11 @@ class Conversation:
             if kind in EVENTS:
                 self.tell(message)
             elif kind in self.answers:
-                answer = self.answers[kind](message)
+                try:
+                    answer = self.answers[kind](message)
+                except ProvisionError:
+                    self.stuck = True
+                    raise
                 if answer is not None:
                     self.send({**answer, "type": kind, "id": message.get("id", 0)})
 

@@ -76,6 +76,8 @@ class HostRun(HostLink):
 
     def plan(self, part: Part) -> None:
         """Plans a compiled play; its entries are in `part.entries` afterwards."""
+        if self._talk.stuck:
+            return  # what an earlier play asked had no answer: the error that told why is on its way
         self._turn_to(part)
         self._secrets()
         message = {"type": "plan", "observed": self.options.observed, **self._load(part)}

@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from personaplex_provision.agent.task import Task
+from personaplex_provision.errors import ProvisionError
 from personaplex_provision.language.tree import Play
 from personaplex_provision.language.values import Pending
+from personaplex_provision.planning.kinds import kind_names, load_kind
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.selection import selected
 from personaplex_provision.runs.conversation import Event
@@ -42,6 +44,14 @@ class Verifying(HostRun):
             event = {**event, "verify": True, "tags": task.tags, "position": task.position, "role": task.role,
                      "number": self._numbers[task.address]}
         super()._event(event)
+
+    def _need(self, message: Event) -> Event:
+        try:
+            return super()._need(message)
+        except ProvisionError as error:
+            # A probe that failed leaves out what later templates ask for: those checks cannot be told, and only those.
+            self._talk.stuck = False
+            return {"reason": _summary(error)}
 
     def verify(self, part: Part, tags: frozenset[str], skip_tags: frozenset[str]) -> None:
         """Asks the probes of a play and then carries out its checks."""
@@ -77,10 +87,12 @@ class Verifying(HostRun):
             made = part.compiled.again[task.address]()
         except Pending as pending:
             task.skipped = pending.unknown.why or f"known after {pending.unknown.address.rstrip('!')}"
-            task.deferred = ""
-            task.kind = task.kind or "check"
-            return [task]
-        return [one for one in made.tasks if one.kind]
+        except ProvisionError as error:
+            task.skipped = _summary(error)
+        else:
+            return [one for one in made.tasks if one.kind]
+        task.deferred = ""
+        return [task]
 
 
 class VerifyingFleet(Fleet):
@@ -114,5 +126,13 @@ def _asked(task: Task) -> bool:
         return False
     if not task.kind and not task.deferred:
         return False
-    return (task.probe or bool(task.deferred)) and task.kind not in _NEVER and not task.kind.startswith("check_")
+    if task.kind in _NEVER or task.kind.startswith("check_"):
+        return False
+    if task.deferred and not task.probe:
+        return task.kind.startswith("include_") or (task.kind in kind_names() and load_kind(task.kind).probe is True)
+    return task.probe
+
+
+def _summary(error: ProvisionError) -> str:
+    return "; ".join(one.summary for one in error.diagnostics)
 

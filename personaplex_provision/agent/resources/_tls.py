@@ -89,11 +89,11 @@ def described(link: ssl.SSLSocket) -> Dict[str, Any]:
 
 def described_file(path: str) -> Dict[str, Any]:
     """What a certificate in a PEM file says. Raises ResourceError."""
+    if not os.path.exists(path):
+        raise ResourceError(f"{path} does not exist")
     decode: Any = getattr(ssl, "_ssl")._test_decode_cert  # noqa: B009
     try:
         said = decode(path)
-    except FileNotFoundError:
-        raise ResourceError(f"{path} does not exist") from None
     except (ssl.SSLError, OSError, ValueError) as error:
         raise ResourceError(f"{path} holds no certificate that can be read", str(error)) from None
     ends = ssl.cert_time_to_seconds(said["notAfter"])

@@ -13,7 +13,8 @@ from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Play, Role
 from personaplex_provision.planning.kinds import kind_names
 from personaplex_provision.runs.conversation import Event
-from personaplex_provision.runs.hostrun import HostRun, Part
+from personaplex_provision.runs.hostrun import HostRun
+from personaplex_provision.runs.part import Part
 from personaplex_provision.runs.project import Project
 from personaplex_provision.runs.verifying import Verifying, VerifyingFleet
 

@@ -62,7 +62,7 @@ def _plain(text: str) -> str:
 
 def _privileged(task: dict[str, Any]) -> dict[str, Any]:
     """The task as whoever the thing belongs to."""
-    own = {"become": True}
+    own: dict[str, Any] = {"become": True}
     if _AS_THE_USER & set(task):
         own = {**own, "become_user": "{{ personaplex_user }}"}
     return {**task, **own}

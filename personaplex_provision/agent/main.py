@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 from personaplex_provision.agent.protocol import BlobChunk, Channel, ProtocolError, Secrets, typed
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.session import Disconnected, Message, Session
-from personaplex_provision.agent.store import Store
 from personaplex_provision.agent.task import Task
 
 if TYPE_CHECKING:
@@ -33,20 +32,6 @@ def serve(channel: Channel) -> None:
     # In a thread: what the signal interrupts may hold the locks that stopping needs.
     signal.signal(signal.SIGUSR1, lambda *_: threading.Thread(target=session.asked_to_stop, daemon=True).start())
     Agent(session).serve()
-
-
-class Incoming:
-    """A content on its way into the store, written by a thread of its own."""
-
-    def __init__(self, store: Store) -> None:
-        self.pieces: queue.Queue[Optional[bytes]] = queue.Queue(maxsize=32)
-        self._thread = threading.Thread(target=lambda: store.put(iter(self.pieces.get, None)), daemon=True)
-        self._thread.start()
-
-    def finish(self) -> None:
-        """Waits until all that arrived is kept."""
-        self.pieces.put(None)
-        self._thread.join()
 
 
 class Agent:
@@ -82,7 +67,6 @@ class Agent:
 
     def _converse(self, channel: Channel, orders: bool = True) -> None:
         """Receives from one connection until it ends; one without `orders` may only ask for a stop."""
-        incoming: Dict[str, Incoming] = {}
         while True:
             try:
                 message = typed(channel.receive())
@@ -95,7 +79,7 @@ class Agent:
             elif isinstance(message, Secrets):
                 self.session.take_secrets({name: str(value) for name, value in message.values.items()})
             elif isinstance(message, BlobChunk):
-                self._chunk(incoming, message)
+                self.session.incoming.take(message)
             elif message["type"] in ("need", "judge", "external", "blob"):
                 self.session.answer(message)
             elif message["type"] == "ping":
@@ -105,8 +89,8 @@ class Agent:
                 return
             else:
                 self._order(message)
-        for one in incoming.values():
-            one.finish()
+        if orders:
+            self.session.incoming.stop()
 
     def _order(self, message: Message) -> None:
         """Hands work to the worker, which does one thing after the other."""
@@ -221,14 +205,6 @@ class Agent:
             self.session.reply({"type": "failed", "of": message["type"], "bug": True,
                                "summary": f"internal error in the agent: {type(error).__name__}: {error}",
                                "detail": traceback.format_exc()})
-
-    def _chunk(self, incoming: Dict[str, Incoming], piece: BlobChunk) -> None:
-        """A piece of a content the agent asked for; it is in the store before the answer that follows is handed on."""
-        if piece.sha256 not in incoming:
-            incoming[piece.sha256] = Incoming(self.session.store)
-        incoming[piece.sha256].pieces.put(piece.data)
-        if piece.final:
-            incoming.pop(piece.sha256).finish()
 
     def _hello(self, message: Message) -> None:
         from personaplex_provision.agent import recovery

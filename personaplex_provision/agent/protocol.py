@@ -4,6 +4,7 @@ A frame is one byte of type, four bytes of big-endian payload length, and the pa
 
     J  message: a JSON object            Z  message: the same, zlib-compressed
     B  a piece of a blob: 32 bytes of digest, one byte "last piece?", at most 256 KiB of data
+    C  the same, its data zlib-compressed
     S  secrets: a JSON object of name -> value, in a frame of its own so that no log of messages can hold it
 
 Both ends use this file. Nothing is ever unpickled, and what the other end may make us hold in memory is bounded.
@@ -26,6 +27,8 @@ PIECE = 256 * 1024
 "Bytes of a blob in one frame."
 LIMIT = 64 * 1024 * 1024
 "Largest frame, and the largest message after decompression, in bytes."
+_INCOMPRESSIBLE = 15
+"Pieces of a blob that are sent as they are after one that did not become smaller."
 WORTH_COMPRESSING = 4096
 "Messages of at most this many bytes travel as they are."
 
@@ -103,8 +106,17 @@ class Channel:
     def send_blob(self, sha256: str, content: Union[bytes, BinaryIO]) -> None:
         """Sends content piece by piece; messages of other threads may travel between the pieces."""
         digest = bytes.fromhex(sha256)
+        wait = 0  # pieces until compressing is tried again, after one that did not become smaller
         for data, final in _pieces(content):
-            self._write(_frame(b"B", digest, b"\1" if final else b"\0", data))
+            kind, packed = b"B", data
+            if wait:
+                wait -= 1
+            elif len(data) > WORTH_COMPRESSING:
+                packed = zlib.compress(data, 1)
+                kind = b"C"
+                if len(packed) > len(data) * 9 // 10:
+                    kind, packed, wait = b"B", data, _INCOMPRESSIBLE
+            self._write(_frame(kind, digest, b"\1" if final else b"\0", packed))
 
     def send_secrets(self, values: dict[str, Any]) -> None:
         """Sends secret values by name."""
@@ -119,7 +131,7 @@ class Channel:
         deadline = None if timeout is None else time.monotonic() + timeout
         self._fill(HEAD.size, deadline)
         kind, size = HEAD.unpack_from(self._pending)
-        if kind not in b"JZBS" or size > LIMIT:
+        if kind not in b"JZBCS" or size > LIMIT:
             raise ProtocolError(f"not a frame: type {kind!r}, {size} bytes")
         self._fill(HEAD.size + size, deadline)
         with memoryview(self._pending) as view:
@@ -181,10 +193,14 @@ def encode(message: dict[str, Any]) -> bytes:
 
 def decode(kind: bytes, payload: bytes) -> Received:
     """What a frame holds. Raises ProtocolError."""
-    if kind == b"B":
+    if kind in (b"B", b"C"):
         if len(payload) < 33 or len(payload) > 33 + PIECE:
             raise ProtocolError(f"not a piece of a blob: {len(payload)} bytes")
-        return BlobChunk(payload[:32].hex(), payload[33:], payload[32] == 1)
+        try:
+            data = payload[33:] if kind == b"B" else _inflate(payload[33:], PIECE)
+        except zlib.error:
+            raise ProtocolError("a piece of a blob cannot be decompressed") from None
+        return BlobChunk(payload[:32].hex(), data, payload[32] == 1)
     try:
         if kind == b"Z":
             payload = _inflate(payload)
@@ -220,9 +236,9 @@ def _frame(kind: bytes, *parts: bytes) -> bytes:
     return b"".join((HEAD.pack(kind, size), *parts))
 
 
-def _inflate(payload: bytes) -> bytes:
+def _inflate(payload: bytes, limit: int = LIMIT) -> bytes:
     engine = zlib.decompressobj()
-    data = engine.decompress(payload, LIMIT)
+    data = engine.decompress(payload, limit)
     if engine.unconsumed_tail or not engine.eof:
         raise ProtocolError("a compressed message is cut short or too large")
     return data

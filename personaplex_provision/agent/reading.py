@@ -35,7 +35,7 @@ class Reading:
         record: Callable[[Image], None] | None = None,
         event: Callable[..., None] | None = None,
         timeout: float = 0.0,
-        fetch: Callable[[str], None] | None = None,
+        fetch: Callable[[str, Callable[[int], None]], None] | None = None,
     ) -> None:
         self.machine = machine
         self.store = store
@@ -155,7 +155,7 @@ class Reading:
         with self.identity.itself():
             try:
                 if self._fetch is not None and not self.planning and not self.store.has(blob.sha256):
-                    self._fetch(blob.sha256)
+                    self._fetch(blob.sha256, lambda done: self.progress("received", done, blob.size))
                 return self.store.open(blob.sha256)
             except FileNotFoundError:
                 raise ResourceError(f"the content {blob} did not reach the host") from None

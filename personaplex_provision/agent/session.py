@@ -13,6 +13,7 @@ from personaplex_provision.agent.fault import Fault
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.image import Image
+from personaplex_provision.agent.incoming import Incoming
 from personaplex_provision.agent.link import Link
 from personaplex_provision.agent.machine import Machine
 from personaplex_provision.agent.protocol import Channel
@@ -59,6 +60,8 @@ class Session:
         self.stopping = threading.Event()
         self.hosts: List[Host] = []
         self._numbers = itertools.count(1)
+        self.incoming = Incoming(self.store)
+        self._fetching: Dict[str, threading.Lock] = {}
         self._questions: Dict[int, Tuple[Message, queue.Queue[Optional[Message]]]] = {}
         self._lock = threading.Lock()
         self._identities: Dict[str, Identity] = {}
@@ -114,8 +117,12 @@ class Session:
                 return None
 
     def open_questions(self) -> List[Message]:
-        """What nobody has answered yet."""
+        """What nobody has answered yet; of a content, what has come since it was asked for is not asked for again."""
+        self.incoming.stop()
         with self._lock:
+            for question, _ in self._questions.values():
+                if question["type"] == "blob":
+                    question["have"] = self.store.half(question["sha256"])
             return [self.clean(question) for question, _ in self._questions.values()]
 
     def answer(self, message: Message) -> None:
@@ -125,14 +132,26 @@ class Session:
         if waiting is not None:
             waiting.put(message)
 
-    def fetch(self, sha256: str) -> None:
-        """Has the controller send a content into the store. Raises ResourceError when it cannot."""
-        try:
-            reply = self.ask({"type": "blob", "sha256": sha256})
-        except Disconnected:
-            raise ResourceError("the controller is gone before it sent a content this task needs") from None
-        if "refused" in reply:
-            raise ResourceError(f"the controller could not send a content: {reply['refused']}")
+    def fetch(self, sha256: str, told: Callable[[int], None]) -> None:
+        """Has the controller send a content into the store, once. Raises ResourceError when it cannot.
+
+        `told` hears how many bytes are here. What came of it over an earlier connection is not sent again.
+        """
+        with self._lock:
+            mine = self._fetching.setdefault(sha256, threading.Lock())
+        with mine:
+            if self.store.has(sha256):
+                return
+            self.incoming.told[sha256] = told
+            try:
+                reply = self.ask({"type": "blob", "sha256": sha256, "have": self.store.half(sha256)})
+            except Disconnected:
+                raise ResourceError("the controller is gone before it sent a content this task needs") from None
+            finally:
+                del self.incoming.told[sha256]
+        why = reply.get("refused") or self.incoming.broken.pop(sha256, "")
+        if why:
+            raise ResourceError(f"a content this task needs did not reach the host: {why}")
 
     def lost(self) -> None:
         """The connection is gone: nobody waits for an answer any longer."""

@@ -69,6 +69,30 @@ class Store:
         os.rename(name, self.path("blobs", digest.hexdigest()))
         return digest.hexdigest(), size
 
+    def half(self, sha256: str) -> int:
+        """Bytes that are here of a content that did not arrive whole."""
+        with contextlib.suppress(OSError):
+            return os.stat(self.path("blobs", f".part-{sha256}")).st_size
+        return 0
+
+    def arriving(self, sha256: str) -> IO[bytes]:
+        """What is here of a content, to be written on at its end."""
+        self.fault.step()
+        name = os.path.join(self.directory("blobs"), f".part-{sha256}")
+        return open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
+
+    def arrived(self, sha256: str) -> None:
+        """Takes a content in that has arrived whole; one that is not what its name says is thrown away."""
+        name, digest = self.path("blobs", f".part-{sha256}"), hashlib.sha256()
+        with open(name, "rb") as file:
+            for chunk in iter(lambda: file.read(_CHUNK), b""):
+                digest.update(chunk)
+            os.fsync(file.fileno())
+        if digest.hexdigest() == sha256:
+            os.rename(name, self.path("blobs", sha256))
+        else:
+            os.unlink(name)
+
     def keep(self, path: str) -> Tuple[str, int]:
         """Keeps a copy of a file, by reflink where the file system allows; returns digest and size in bytes."""
         digest, size = hashlib.sha256(), 0

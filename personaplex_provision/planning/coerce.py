@@ -14,6 +14,7 @@ from typing import Any
 
 from personaplex_provision.agent.values import Blob, Secret
 from personaplex_provision.language.source import Float, Int
+from personaplex_provision.planning.filecontent import FileContent
 
 TRUE = frozenset({"yes", "true", "on", "y", "t", "1"})
 FALSE = frozenset({"no", "false", "off", "n", "f", "0"})
@@ -33,6 +34,8 @@ class Stock:
     """What validation takes out of the parameters: contents by sha256, and secrets' values by name."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, FileContent] = field(default_factory=dict)
+    "Contents that stay on the disk until they are sent."
     secrets: dict[str, str] = field(default_factory=dict)
 
     def keep(self, secret: Secret) -> Secret:
@@ -142,6 +145,9 @@ def blob(value: Any, stock: Stock) -> Blob:
     """Content: text in UTF-8, JSON for a list or mapping; the bytes go into the stock."""
     if isinstance(value, Blob):
         return value
+    if isinstance(value, FileContent):
+        stock.files[value.sha256] = value
+        return Blob(value.sha256, value.size)
     if isinstance(value, Secret):
         kept = stock.keep(value)
         return Blob.of(kept.reveal().encode("utf-8", "surrogateescape"), kept.name)

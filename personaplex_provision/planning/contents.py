@@ -13,7 +13,9 @@ from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Diagnostic, InvalidError, Position
 from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.vault import is_vault
+from personaplex_provision.planning.filecontent import LARGE, FileContent
 
+_SEALED = b"$ANSIBLE_VAULT;"
 SENDS = {"copy": "files", "template": "templates", "script": "files", "unarchive": "files", "assemble": "files"}
 "Kinds whose `src` is on the controller, and the directory of a role it is looked for in."
 
@@ -66,14 +68,13 @@ def load(kind: str, params: dict[str, Any], templar: Templar, position: Position
     return _named(found, source, params) if kind == "copy" else found
 
 
-def read(path: str, templar: Templar, position: Position | None) -> bytes | Secret:
-    """A file's bytes; one that is encrypted with ansible-vault is opened and is a secret."""
+def read(path: str, templar: Templar, position: Position | None) -> bytes | FileContent | Secret:
+    """A file's content; one that is encrypted with ansible-vault is opened and is a secret."""
     try:
-        with open(path, "rb") as handle:
-            data = handle.read()
+        data = _content(path)
     except OSError as error:
         raise InvalidError(Diagnostic(f"cannot read {path}: {error.strerror}", position=position)) from None
-    if data.startswith(b"$ANSIBLE_VAULT;") and is_vault(data.decode("ascii", "replace")):
+    if isinstance(data, bytes) and data.startswith(b"$ANSIBLE_VAULT;") and is_vault(data.decode("ascii", "replace")):
         opened = templar.keys(position).decrypt(data.decode("ascii", "replace"), Position(path))
         return Secret(opened.decode("utf-8", "surrogateescape"), os.path.basename(path))
     return data
@@ -88,6 +89,15 @@ def blobs_in(value: Any) -> list[str]:
     if isinstance(value, list):
         return [sha256 for item in value for sha256 in blobs_in(item)]
     return []
+
+
+def _content(path: str) -> bytes | FileContent:
+    """The bytes of a file, or what stands for them when they are many. Raises OSError."""
+    with open(path, "rb") as handle:
+        if os.fstat(handle.fileno()).st_size <= LARGE:
+            return handle.read()
+        start = handle.read(len(_SEALED))
+        return start + handle.read() if start == _SEALED else FileContent.of(path)
 
 
 def _mode_of(path: str) -> str:
@@ -126,8 +136,7 @@ def _directory(path: str, source: str, params: dict[str, Any]) -> Iterator[Sent]
         yield Sent(below, True, {"path": os.path.join(dest, below).rstrip("/"), "state": "directory", **owners, **mode})
         for name in sorted(files):
             full = os.path.join(top, name)
-            with open(full, "rb") as handle:
-                data = handle.read()
+            data = _content(full)
             own = dict(plain)
             if str(own.get("mode", "")) == "preserve":
                 own["mode"] = _mode_of(full)

@@ -16,7 +16,7 @@ def inline(tasks: Iterable[Task], blobs: Mapping[str, bytes]) -> dict[str, str]:
     found = {}
     for task in tasks:
         for sha256 in blobs_in(task.params):
-            data = blobs.get(sha256, b"")
-            if len(data) <= INLINE and b"\0" not in data:
+            data = blobs.get(sha256)
+            if data is not None and len(data) <= INLINE and b"\0" not in data:
                 found[sha256] = data.decode("utf-8", "surrogateescape")
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import LockedError, ProvisionError
@@ -14,6 +13,7 @@ from personaplex_provision.planning.making import Made
 from personaplex_provision.runs.conversation import Conversation, Event
 from personaplex_provision.runs.holder import locked
 from personaplex_provision.runs.identity import new_run, who
+from personaplex_provision.runs.sending import send
 
 _ONE = threading.Lock()
 "This machine takes one run at a time, and several hosts may delegate to it together."
@@ -30,7 +30,7 @@ def carry_out(made: Made, stock: Stock, planning: bool) -> Event:
         return _failed(error)
     try:
         talk = Conversation("localhost", agent.channel, seen.append)
-        talk.answers["blob"] = lambda message: _blob(agent.channel, stock, message)
+        talk.answers["blob"] = lambda message: send(agent.channel, stock, message)
         talk.answers["judge"] = lambda message: made.judges[message["task"]].verdict(
             message["result"], int(message["attempt"]))
         talk.follow("hello")
@@ -85,11 +85,3 @@ def _failed(error: ProvisionError) -> Event:
     first = error.diagnostics[0]
     return {"outcome": "failed", "action": "unknown", "reason": first.summary, "diagnostic": first.as_json(),
             "result": {"failed": True, "changed": False, "msg": first.summary}}
-
-
-def _blob(channel: Any, stock: Stock, message: Event) -> Event:
-    data = stock.blobs.get(message["sha256"])
-    if data is None:
-        return {"refused": "the controller does not have it"}
-    channel.send_blob(message["sha256"], data)
-    return {}

@@ -22,6 +22,7 @@ from personaplex_provision.runs.conversation import Answer, Event
 from personaplex_provision.runs.hostlink import HostLink
 from personaplex_provision.runs.options import Options
 from personaplex_provision.runs.part import Part
+from personaplex_provision.runs.sending import send
 from personaplex_provision.runs.standing import ENDS
 
 
@@ -204,15 +205,11 @@ class HostRun(HostLink):
 
     def _blob(self, message: Event) -> Event:
         assert self.context is not None
-        data = self.context.stock.blobs.get(message["sha256"])
-        if data is None:
-            return {"refused": "the controller does not have it"}
         try:
-            self._talk.channel.send_blob(message["sha256"], data)
+            return send(self._talk.channel, self.context.stock, message)
         except OSError as error:
             summary = f"{self.name}: the connection ended while a content was sent"
             raise UnreachableError(Diagnostic(summary, str(error))) from None
-        return {}
 
     # events and results
 

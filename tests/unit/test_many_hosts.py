@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -86,9 +87,14 @@ def test_edges_of_equal_graphs_are_made_once_and_secrets_never_shared(
 
 
 def test_a_host_that_never_answers_holds_up_no_other(fleet: Callable[..., tuple[Fleet, list[Event]]]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # who fills the queue of a server that takes nobody
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
         dead = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": silent.getsockname()[1],
-                "ansible_timeout": 6, "number": 0}
+                "ansible_timeout": 4, "number": 0}
         made, events = fleet({"dead1": dead, "dead2": dead, "alive": {"number": 1}})
         made.project.options.forks = 1
         began = time.monotonic()

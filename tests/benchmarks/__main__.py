@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -66,7 +67,10 @@ def everything(out: Path) -> int:
         keep(suite.found)
         for name, measure in _extras().items():
             print(f"{name} …", file=sys.stderr, flush=True)
-            keep({name: measure(lab, Path(folder))})
+            try:
+                keep({name: measure(lab, Path(folder))})
+            except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+                keep({"failures": [*found.get("failures", []), f"{name}: {error}: {getattr(error, 'stderr', '')}"]})
     whole = {"machine": machine(), **found}
     (out / "bench.svg").write_text(chart.draw(whole))
     print(report.text(whole), file=sys.stderr)

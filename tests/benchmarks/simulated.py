@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +48,11 @@ def measure(lab: Lab, folder: Path, number: int = HOSTS) -> dict[str, Any]:
 
 def run(host: LabHost, folder: Path, number: int, ours: tools.Tool) -> dict[str, Any]:
     """One run on `number` hosts, as `--profile` tells of it."""
-    program, command, *_ = ours.command([host])
-    playbook = ours.command([host])[-1]
+    program, command, *_, playbook = ours.command([host])
     said = folder / f"simulated-{number}.jsonl"
     argv = [program, command, "-y", "--json", "--profile", "-f", str(FORKS), "-i",
             str(inventory(host, folder, number)), playbook]
     with said.open("w") as out:
-        import os
-        import subprocess
-
         subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, check=True, env={**os.environ, **ours.environment})
     events = [json.loads(line) for line in said.read_text().splitlines()]
     profile = next(one["profile"] for one in events if "profile" in one)

@@ -16,7 +16,7 @@ from personaplex_provision.agent.values import Blob
 
 _SHOWN = 256 * 1024
 """Files above this many bytes are not shown as text."""
-_SUMMED = 64 << 20
+_SUMMED = 16 << 20
 """Files above this many bytes get no sums in the result."""
 
 

@@ -114,7 +114,10 @@ class Suite:
                     continue
                 if cell.hosts > len(hosts):
                     hosts += stack.enter_context(_hosts(self.lab, cell.hosts - len(hosts)))
-                self._cell(cell, hosts[: cell.hosts])
+                try:
+                    self._cell(cell, hosts[: cell.hosts])
+                except (subprocess.CalledProcessError, OSError) as error:
+                    self.found["failures"].append(f"{cell.name}: {error}: {str(getattr(error, 'output', ''))[-600:]}")
                 self._keep(self.found)
 
     def _cell(self, cell: Cell, hosts: Sequence[LabHost]) -> None:

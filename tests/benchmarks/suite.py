@@ -84,7 +84,7 @@ def wanted(environment: dict[str, str] | os._Environ[str]) -> Wanted:
             one for one in cell.tools if one in tools and (one != "plan" or "plan" in cases)))
         for cell in CELLS if cell.hosts in hosts and cell.rtt in distances and cell.case in cases
     ]
-    minutes = float(environment.get("BENCH_MINUTES", "24"))
+    minutes = float(environment.get("BENCH_MINUTES", "18"))
     return Wanted(
         tuple(cell for cell in cells if cell.tools), int(environment.get("BENCH_ROUNDS", "7")),
         float(environment.get("BENCH_PATIENCE", "20")), time.monotonic() + 60 * minutes,

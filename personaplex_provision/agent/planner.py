@@ -203,15 +203,11 @@ class Planner:
     def _digest(self, task: Task, resource: Resource, finding: step.Finding) -> str:
         """The digest of what was found; it is kept for the run where no earlier task of the plan has a part in it."""
         found = observation.digest(resource, task.params, finding.now, finding.changes)
-        real = found
-        if self.prediction:
-            try:
-                again = step.observe(resource, self.session.host(task))
-                real = observation.digest(resource, task.params, again.now, again.changes)
-            except (ResourceError, OSError, Unpredictable):  # as it is now it cannot be seen: a task before it helps
-                real = ""
-        if real == found:
-            self.session.expected[task.address] = found
+        # On the real host: some kinds look closer there than while planning, and an earlier task may help them.
+        with contextlib.suppress(ResourceError, OSError, Unpredictable):
+            again = step.observe(resource, self.session.host(task))
+            if observation.digest(resource, task.params, again.now, again.changes) == found:
+                self.session.expected[task.address] = found
         return found
 
     def _host(self, task: Task) -> PlanningHost:

@@ -159,7 +159,7 @@ def test_a_killed_controller_and_a_second_one(desk: Desk, hosts: list[LabHost]) 
     assert code == 0, said
     assert (hosts[0].root / "srv/killed-b").read_text() == "started\ndone\n"
     assert (hosts[0].root / "srv/killed-c").exists()
-    assert re.search(r"interrupted +2 ", desk.run("runs", "-l", "one")[1])
+    assert re.search(r"killed\.yml\s+ok\s+3 ", desk.run("runs", "-l", "one")[1])
 
 
 @pytest.mark.parametrize("how", ["agent", "power"])

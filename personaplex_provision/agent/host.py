@@ -42,8 +42,11 @@ class Host(Reading):
     def opaque(self, path: str, why: str = "") -> None:
         """Says that a tree will be there whose inside is not known; only heard on the planning host."""
 
-    def need(self, path: str, size: int, image: bool = False) -> None:
-        """Says that `size` bytes will come to be at `path` (`image`: for the way back); only heard while planning."""
+    def need(self, path: str, size: int | None, image: bool = False) -> None:
+        """Says that `size` bytes will come to be at `path` (`image`: for the way back; None: nobody knows how many).
+
+        Only heard while planning.
+        """
 
     # writing
 
@@ -78,6 +81,34 @@ class Host(Reading):
             os.fchmod(file.fileno(), want_mode)
             file.flush()
             os.fsync(file.fileno())
+        self.step()
+        os.replace(beside, path)
+
+    def adopt(
+        self, source: str, path: str, mode: int | None = None, uid: int | None = None, gid: int | None = None,
+    ) -> None:
+        """Makes a finished file of the state directory the file at `path`, as `write` would.
+
+        On one file system it is renamed and not copied; where another user acts, or a label of SELinux's would come
+        along with it, it is copied.
+        """
+        before = self.stat(path)
+        moves = self.store.beside(path) and not self.identity.foreign and not os.path.exists("/sys/fs/selinux/enforce")
+        if not moves or before.type not in ("absent", "file"):
+            with open(source, "rb") as file:
+                self.write(path, iter(lambda: file.read(1 << 20), b""), mode, uid, gid)
+            return
+        self.touch_image(path)
+        keep = (self.identity.uid, self.identity.gid, 0o666 & ~_umask())
+        if before.exists:
+            keep = (before.uid, before.gid, before.mode)
+        beside = images.spare(path)
+        self.step()
+        with open(source, "rb") as file:
+            _chown(file.fileno(), keep[0] if uid is None else uid, keep[1] if gid is None else gid)
+            os.fchmod(file.fileno(), keep[2] if mode is None else mode)
+            os.fsync(file.fileno())
+        os.rename(source, beside)
         self.step()
         os.replace(beside, path)
 

@@ -251,8 +251,10 @@ class PlanningHost(Host):
         self.prediction.sealed[path] = why or f"what {path} holds is known after {self.task}"
         self._set(path, Entry("directory", 0o755, self.identity.uid, self.identity.gid), None)
 
-    def need(self, path: str, size: int, image: bool = False) -> None:
-        if image:
+    def need(self, path: str, size: int | None, image: bool = False) -> None:
+        if size is None:
+            self.prediction.space.unknown(path)
+        elif image:
             self.prediction.space.image(path, size)
         else:
             self.prediction.space.write(path, size)

@@ -114,6 +114,15 @@ class Store:
         os.rename(name, target)
         return digest.hexdigest(), size
 
+    def beside(self, path: str) -> bool:
+        """Whether `path` is, or would come to be, on the file system of the state directory."""
+        here, there = self.root, os.path.dirname(path)
+        while not os.path.exists(here):
+            here = os.path.dirname(here)
+        while not os.path.exists(there):
+            there = os.path.dirname(there)
+        return os.stat(here).st_dev == os.stat(there).st_dev
+
     def aside(self) -> str:
         """A fresh name under which a whole tree can be kept."""
         return os.path.join(self.directory("trees"), os.urandom(8).hex())

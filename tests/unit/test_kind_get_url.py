@@ -181,3 +181,43 @@ def test_checksum_files_of_every_usual_form(text: str, found: str | None) -> Non
 def test_a_checksum_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="checksum"):
         parse_checksum(text)
+
+
+def test_a_plan_knows_what_a_download_takes_and_does_not_fetch_it(site: Site, tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    assert life.plan(GetUrl(f"{site.url}/f.bin", str(tmp_path / "f"))) == "create"
+    assert [(one.method, one.path) for one in site.asked] == [("HEAD", "/f.bin")]
+    [row] = life.prediction.room()
+    assert len(DATA) <= row["needed"] < len(DATA) + 4096 and row["images"] == 0 and "open" not in row
+
+
+def test_a_server_that_does_not_answer_is_asked_once_for_all_its_files(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    with serve() as gone:
+        url = gone.url
+    for name in "abc":
+        assert life.plan(GetUrl(f"{url}/{name}", str(tmp_path / name))) == "create"
+    assert life.prediction.space.report() == [], "no size is made up"
+    assert len(life.machine.remember(("silent", url.partition("//")[2]), list)) == 1
+
+
+def test_a_download_is_renamed_to_its_place_and_not_copied(site: Site, tmp_path: Path) -> None:
+    life, target = Life(tmp_path), tmp_path / "f"
+    target.write_text("old")
+    target.chmod(0o640)
+    life.apply(GetUrl(f"{site.url}/f.bin", str(target), force=True, validation="test -s %s"))
+    assert target.read_bytes() == DATA and target.stat().st_mode & 0o7777 == 0o640
+    assert not list((tmp_path / "state/downloads").glob("*.part"))
+    life.back()
+    assert target.read_text() == "old"
+
+
+def test_a_download_to_another_file_system_is_copied(site: Site, tmp_path: Path) -> None:
+    life, target = Life(tmp_path), Path("/dev/shm") / f"{tmp_path.name}.bin"
+    try:
+        life.plan(GetUrl(f"{site.url}/f.bin", str(target)))
+        assert sorted(one["mount"] == "/dev/shm" for one in life.prediction.room()) == [False, True]
+        life.apply(GetUrl(f"{site.url}/f.bin", str(target), mode="0600"))
+        assert target.read_bytes() == DATA and target.stat().st_mode & 0o7777 == 0o600
+    finally:
+        target.unlink(missing_ok=True)

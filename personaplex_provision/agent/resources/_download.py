@@ -25,6 +25,8 @@ from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._http import Request, Response, ask, failure, need_ok, passing, shown
 
 _CHUNK = 1 << 20
+_BRIEF = 5.0
+"""Seconds that a plan waits to be told a size."""
 _TELL = 0.5
 """Seconds between two reports of progress."""
 
@@ -130,6 +132,30 @@ def fetched(
         if not keep:
             with host.identity.itself(), contextlib.suppress(FileNotFoundError):
                 os.unlink(part.name)
+
+
+def need_room(request: Request, host: Host, path: str) -> None:
+    """Says while planning how much room a download to `path` takes, as far as the server tells at once."""
+    size = _size(request, host)
+    host.need(path, size)
+    if size and not host.store.beside(path):
+        host.need(host.store.root, size)
+
+
+def _size(request: Request, host: Host) -> Optional[int]:
+    if request.url.startswith("file://"):
+        return host.stat(unquote(urlsplit(request.url).path), follow=True).size
+    silent: List[bool] = host.machine.remember(("silent", urlsplit(request.url).netloc), list)
+    if silent:
+        return None
+    asked = replace(request, method="HEAD", body=None, timeout=min(request.timeout, _BRIEF), tries=1)
+    try:
+        with ask(replace(asked, headers={"Accept-Encoding": "identity", **request.headers}), host) as response:
+            length = response.headers.get("content-length", "")
+            return int(length) if 200 <= response.status < 300 and length.isdigit() else None
+    except ResourceError:
+        silent.append(True)  # a plan waits for a server that does not answer once, not once a file
+        return None
 
 
 def remote_sha256(request: Request, host: Host) -> str:

@@ -28,6 +28,7 @@ from personaplex_provision.agent.resources._download import (
     digest_of,
     fetched,
     file_name,
+    need_room,
     parse_checksum,
     remote_sha256,
     resolve,
@@ -160,6 +161,7 @@ class GetUrl(Resource):
         need_parent(host, at)
         if self._stale(now):
             host.write(at, iter(()), mode=born_mode(self.mode) if now.type != "file" else None)
+            need_room(self._request(), host, at)
         try:
             apply_attributes(host, at, self.owner, self.group, self.mode)
         except Unpredictable:
@@ -193,9 +195,7 @@ class GetUrl(Resource):
             if self.backup and not fresh:
                 keep_copy(host, at)
             mode = born_mode(self.mode) if fresh else None
-            file.seek(0)
-            chunks = iter(lambda: file.read(1 << 20), b"")
-            host.write(at, chunks, mode=mode, uid=user_id(host, self.owner), gid=group_id(host, self.group))
+            host.adopt(path, at, mode=mode, uid=user_id(host, self.owner), gid=group_id(host, self.group))
 
     def _request(self) -> Request:
         return Request(

@@ -13,6 +13,7 @@ from personaplex_provision.agent.machine import Package
 from personaplex_provision.agent.resource import ResourceError, Unpredictable
 from personaplex_provision.agent.resources._git import read_references
 from personaplex_provision.agent.resources.git import Git
+from tests.lab.fingerprint import Fingerprinter, difference
 from tests.unit.kind_host import Life
 
 _ENV = {
@@ -99,6 +100,23 @@ def test_an_update_is_taken_back_to_the_last_byte(upstream: Upstream, tmp_path: 
     assert look(str(tree), whole=True) == before
     assert (tree / ".git/logs/HEAD").read_text() != log
     assert subprocess.run(["git", "fsck"], cwd=tree, capture_output=True, check=False).returncode == 0
+
+
+def test_an_update_of_a_submodule_is_taken_back_too(upstream: Upstream, tmp_path: Path) -> None:
+    allow = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
+    whole, tree = Upstream(tmp_path / "whole"), tmp_path / "t"
+    whole.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", upstream.url, "parts/one")
+    whole.git("commit", "-qm", "with a part")
+    life, task = Life(tmp_path, {**allow, "PATH": os.environ["PATH"]}), Git(whole.url, str(tree), "main")
+    life.apply(task)
+    start = Fingerprinter().of(tree)
+    upstream.commit("three")
+    whole.git("-c", "protocol.file.allow=always", "submodule", "update", "--remote", "-q")
+    whole.git("commit", "-qam", "another part")
+    assert life.apply(task).action == "update"
+    assert (tree / "parts/one/f").read_text() == "three"
+    life.back()
+    assert difference(start, Fingerprinter().of(tree)) == []
 
 
 def test_files_changed_by_hand_are_refused_with_their_list_unless_forced(upstream: Upstream, tmp_path: Path) -> None:

@@ -139,8 +139,8 @@ def remote_of(host: Host, directory: str, remote: str) -> str:
 
 def loosen(host: Host, directory: str) -> None:
     """Gives the files that git writes in place (reflogs, FETCH_HEAD) inodes of their own, so that an image of the
-    tree by hard links stays what it is."""
-    todo = [f"{directory}/FETCH_HEAD", f"{directory}/logs"]
+    tree by hard links stays what it is; those of submodules too."""
+    todo = [f"{one}/{name}" for one in _repositories(host, directory) for name in ("FETCH_HEAD", "logs")]
     while todo:
         at = todo.pop()
         entry = host.stat(at)
@@ -148,6 +148,20 @@ def loosen(host: Host, directory: str) -> None:
             todo += [f"{at}/{name}" for name in host.list(at)]
         elif entry.type == "file":
             host.write(at, host.read(at))
+
+
+def _repositories(host: Host, directory: str) -> List[str]:
+    """A repository's own directory, and those of its submodules; a name with a slash makes directories in between."""
+    found, todo = [directory], [f"{directory}/modules"]
+    while todo:
+        at = todo.pop()
+        if host.stat(at).type != "directory":
+            continue
+        if host.stat(f"{at}/HEAD").type == "file":
+            found += _repositories(host, at)
+        else:
+            todo += [f"{at}/{name}" for name in host.list(at)]
+    return found
 
 
 def explained(found: Completed, what: str) -> ResourceError:

@@ -135,7 +135,8 @@ def human(size: float) -> str:
 def free(path: str) -> int:
     """Bytes that are free for everyone, root's reserve left alone."""
     found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+    # What has no blocks at all is none of storage: a setting of the kernel in /proc takes no room.
+    return found.f_bavail * found.f_frsize if found.f_blocks else 1 << 62
 
 
 def _blocks(size: int) -> int:

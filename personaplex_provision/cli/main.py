@@ -20,6 +20,7 @@ COMMANDS = {
     "apply": "plan, ask, then make it so",
     "verify": "check what a playbook promises; changes nothing",
     "doctor": "say what is wrong with PersonaPlex on a host or in a log, and what helps",
+    "bundle": "collect what a bug report needs, without secrets",
     "rollback": "take runs back",
     "resume": "finish an interrupted run",
     "attach": "go on showing a run that is going on",
@@ -36,7 +37,7 @@ COMMANDS = {
     "vault": "seal and open files with Ansible Vault",
 }
 RESERVED = ("snapshot", "drift", "exec", "bench", "report", "ui",
-            "lock", "import-ansible", "init", "pull", "bundle")
+            "lock", "import-ansible", "init", "pull")
 "Names of commands to come: not to be used for anything else."
 
 

@@ -64,14 +64,17 @@ class Examination(VerifyingFleet):
         return 0 if code in (0, 6) else code
 
 
-def evidence(project: Project, pattern: str) -> None:
-    """Has the project look for the doctor's evidence too, with the variables of its own roles and plays."""
-    found = load_playbook(str(FOLDER / "playbook.yml"), kinds=kind_names())
+def evidence(project: Project, pattern: str, name: str = "doctor") -> None:
+    """Has the project look for the doctor's evidence too, with the variables of its own roles and plays.
+
+    `name` is the playbook beside this module that says what is looked for: doctor or bundle.
+    """
+    found = load_playbook(str(FOLDER / f"{name}.yml"), kinds=kind_names())
     play = found.plays[0]
     play.hosts = pattern
     if project.playbook is not None:
         mine = project.playbook.plays
-        doctor = roles_of(play)[0]
+        doctor = _doctor(play)
         for one in mine:
             for role in roles_of(one):
                 _take_over(doctor, role)
@@ -107,7 +110,7 @@ def values(host: HostRun) -> dict[str, Any]:
 
 
 def _doctor(play: Play) -> Role:
-    return roles_of(play)[0]
+    return next(role for role in roles_of(play) if role.name == "doctor")
 
 
 def _take_over(doctor: Role, role: Role) -> None:

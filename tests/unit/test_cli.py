@@ -59,7 +59,7 @@ def test_every_command_has_help_that_begins_with_its_usage(capsys: pytest.Captur
 def test_commands_and_reserved_names_are_those_of_the_interface() -> None:
     assert set(COMMANDS) == {"validate", "plan", "apply", "rollback", "resume", "runs", "graph", "inventory", "vars",
                              "facts", "doc", "schema", "completion", "vault", "unlock", "verify", "attach", "confirm",
-                             "doctor"}
+                             "doctor", "bundle"}
     assert not set(COMMANDS) & set(RESERVED)
 
 

@@ -114,8 +114,9 @@ def test_every_fix_is_a_valid_playbook(tmp_path: Path) -> None:
             check(load_playbook(str(path), kinds=kind_names()))
 
 
-def test_the_doctors_own_playbook_is_valid() -> None:
-    check(load_playbook(str(FOLDER / "playbook.yml"), kinds=kind_names()))
+@pytest.mark.parametrize("name", ["doctor", "bundle"])
+def test_the_doctors_own_playbooks_are_valid(name: str) -> None:
+    check(load_playbook(str(FOLDER / f"{name}.yml"), kinds=kind_names()))
 
 
 def test_a_log_is_explained_without_any_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,8 @@ def _holds(name: str, found: Any, wanted: Any) -> bool:
             return any(_same(one, wanted) for one in found)
         return found is not None and str(wanted) in (found if isinstance(found, (str, dict)) else str(found))
     if name == "matches":
-        return any(re.search(str(wanted), str(one)) for one in (found if isinstance(found, list) else [found]))
+        several = found if isinstance(found, list) else [found]
+        return any(one is not None and re.search(str(wanted), str(one)) for one in several)
     if found is None or isinstance(found, (list, dict, bool)):
         return False
     if name == "between":

@@ -248,3 +248,31 @@ def test_a_wrong_matcher_is_told_where_it_stands(bench: Bench, capsys: pytest.Ca
     assert re.search(r"site.yml:9:\d+: error: check_interpreter: version is a version: write it in quotes", said)
     assert "check_file: path must be absolute" in said
     assert "check_uri: status: matches is no regular expression" in said
+
+
+def test_a_play_that_cannot_be_compiled_while_planning_does_not_keep_the_next_one_waiting(bench: Bench) -> None:
+    bench.write("site.yml", """
+        - hosts: localhost
+          tasks:
+            - {name: ask, command: nosuch-program, changed_when: false, ignore_errors: true, register: asked}
+            - {name: use, copy: {dest: /nowhere, content: "{{ asked.stdout }}"}}
+        - hosts: localhost
+          tasks:
+            - {name: other, stat: {path: /}}
+    """)
+    assert bench.run("plan", str(bench.folder / "site.yml")) == 65
+    assert any('no key "stdout"' in str(one.get("summary")) for one in bench.events)
+
+
+def test_a_probe_that_fails_leaves_only_its_own_checks_untold(bench: Bench) -> None:
+    bench.tasks("""
+        tasks:
+          - {name: ask, command: nosuch-program, changed_when: false, register: asked}
+          - name: step
+            stat: {path: /}
+            verify:
+              - {name: untold, file: "/{{ asked.stdout }}"}
+              - {name: told, file: /}
+    """)
+    assert bench.run("verify", str(bench.folder / "site.yml")) == 0
+    assert bench.outcomes() == {"untold": "skipped", "told": "ok"}

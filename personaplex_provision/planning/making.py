@@ -16,7 +16,7 @@ from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Written
 from personaplex_provision.language.values import Pending
 from personaplex_provision.language.variables import Layer, Level, Variables
-from personaplex_provision.planning import contents, controlled, manner, schema, setting, unlogged
+from personaplex_provision.planning import contents, controlled, looping, manner, schema, setting, unlogged
 from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.verdict import Judge
@@ -102,11 +102,11 @@ class Maker:
         for number, item in enumerate(items):
             extra = {name: item, "ansible_loop_var": name, **({str(index): number} if index else {})}
             if control.get("extended"):
-                extra["ansible_loop"] = _extended(items, number)
+                extra["ansible_loop"] = looping.extended(items, number)
             inner = (templar if own is self else own.templar()).with_variables(extra)
             label = inner.render(control["label"]) if "label" in control else item
             address = self._item_address(label, made)
-            one = own._item(inner, address, extra, f"{_label(label)}")
+            one = own._item(inner, address, extra, f"{looping.label(label)}")
             if self.written.kind == "set_fact":
                 own = replace(own, known=(*own.known, *setting.facts(self.written, self.context, one.tasks[-1])))
             for task in one.tasks:
@@ -143,7 +143,7 @@ class Maker:
             return self._deferred(address, base, pending, lambda: self._single(templar, address, extra, label))
 
     def _item_address(self, label: Any, made: Made) -> str:
-        address, number = f"{self.address}[{_label(label)}]", 1
+        address, number = f"{self.address}[{looping.label(label)}]", 1
         taken = {task.address for task in made.tasks}
         while (address if number == 1 else f"{address}#{number}") in taken:
             number += 1
@@ -371,26 +371,6 @@ class Maker:
 
 _ASKING = ("command", "shell", "script")
 "Kinds that are asked while planning when they say that they change nothing."
-
-
-def _label(item: Any) -> str:
-    if isinstance(item, dict):
-        for key in ("name", "path", "dest", "key", "src"):
-            if key in item and not isinstance(item[key], (dict, list)):
-                return str(item[key])
-        item = ", ".join(f"{key}={value}" for key, value in item.items())
-    text = str(item)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _extended(items: list[Any], number: int) -> dict[str, Any]:
-    last = len(items) - 1
-    return {
-        "allitems": items, "index": number + 1, "index0": number, "revindex": last - number + 1,
-        "revindex0": last - number, "first": number == 0, "last": number == last, "length": len(items),
-        **({"previtem": items[number - 1]} if number else {}),
-        **({"nextitem": items[number + 1]} if number < last else {}),
-    }
 
 
 def _expression(value: Any) -> str:

@@ -65,7 +65,7 @@ def asked(stream: Given) -> None:
     Agent(Session(Channel(stream))).serve()
 
 
-@fuzzed(2500)
+@fuzzed(1500)
 def test_spoilt_frames_are_refused_by_whoever_reads_them(
     tmp_path: Path, tried: Tried, edits: Edits, seed: int
 ) -> None:

@@ -88,6 +88,12 @@ def last(text: str, lines: int = 3) -> str:
     return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
 
 
+def error(text: str) -> str:
+    """The line of a traceback that says what it was, wherever it stands; the last line when there is none."""
+    lines = [line for line in text.splitlines() if line.partition(":")[0].endswith(("Error", "Exception"))]
+    return lines[-1].strip() if lines else last(text, 1)
+
+
 def settings(content: Mapping[str, Any]) -> Settings:
     """The settings in a file's content. Raises TypeError for what is too much or too little."""
     return Settings(**content)

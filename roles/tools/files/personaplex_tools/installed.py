@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from .fault import Fault, Settings, Unknown, last, said
+from .fault import Fault, Settings, Unknown, error, last, said
 
 AGAIN = "apply the playbook again"
 NO_CARD = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
@@ -36,7 +36,7 @@ def python(s: Settings) -> None:
     for name in s.modules:
         status, text = said([s.python, "-c", f"import {name}"])
         if status:
-            raise Fault(f"Python lacks the module {name}", last(text, 1), "it was built without the module's headers: remove "
+            raise Fault(f"Python lacks the module {name}", error(text), "it was built without the module's headers: remove "
                         f"that Python; {AGAIN}")
 
 
@@ -84,7 +84,7 @@ def torch(s: Settings) -> None:
     ask = "import torch; print(torch.__version__.partition('+')[0], torch.version.cuda)"
     status, text = said([s.python, "-c", ask])
     if status:
-        raise Fault("torch cannot be imported", last(text, 1), AGAIN)
+        raise Fault("torch cannot be imported", error(text), AGAIN)
     version, _, cuda = last(text, 1).partition(" ")
     if version != s.torch:
         cause = "installing PersonaPlex the plain way replaces it: its pin is torch < 2.5, which knows no Blackwell"
@@ -100,14 +100,14 @@ def torch(s: Settings) -> None:
     )
     status, text = said([s.python, "-c", ask])
     if status:
-        raise Fault("torch cannot compute on the card", last(text, 1), "see what nvidia-smi says; the driver may be gone")
+        raise Fault("torch cannot compute on the card", error(text), "see what nvidia-smi says; the driver may be gone")
 
 
 def server_starts(s: Settings) -> None:
     """Everything that the server imports is there. Its help starts nothing; importing it would start the server."""
     status, text = said([s.python, "-m", "moshi.server", "--help"], NO_CARD)
     if status:
-        raise Fault("the server cannot be started", last(text, 1), AGAIN)
+        raise Fault("the server cannot be started", error(text), AGAIN)
 
 
 def driver(_: Settings) -> None:

@@ -64,7 +64,7 @@ def unit(s: Settings) -> None:
         raise Fault(f"the unit is changed by {have['DropInPaths']}", "", f"systemctl revert {s.unit}")
     if have["ActiveState"] != "active":
         said_ = _journal(s)
-        known = next((cause for sign, cause in SIGNS if sign in said_), last(said_, 1))
+        known = next((cause for sign, cause in SIGNS if sign.lower() in said_.lower()), last(said_, 1))
         raise Fault(f"the server is not running ({have['ActiveState']}, {have['Result']})", known, f"{journal}; {AGAIN}")
     if have["UnitFileState"] != "enabled":
         raise Fault("the server will not start after a reboot", f"the unit is {have['UnitFileState']}", AGAIN)
@@ -113,7 +113,7 @@ def web(s: Settings) -> None:
     url = f"https://{host}:{s.port}/"
     try:
         context = ssl.create_default_context(cafile=f"{s.tls}/cert.pem")
-        with urllib.request.urlopen(url, context=context, timeout=20) as answer:
+        with urllib.request.urlopen(url, context=context, timeout=8) as answer:
             page = answer.read(1 << 16)
     except urllib.error.HTTPError as error:
         raise Fault(f"{url} answers {error.code}", "the page was not unpacked with the model" if error.code in (404, 500) else "",

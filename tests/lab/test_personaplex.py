@@ -31,6 +31,22 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
 TOP = Path(__file__).parents[2]
 ALL = os.environ.get("PROVISION_FAULTS") == "all"
 MINE = {"personaplex_user": "personaplex", "service_device": "cuda", "preflight_require_gpu": True}
+ADDRESSES = {
+    "cuda_toolkit_repository_url", "cuda_toolkit_repository_key_url", "rust_server", "pyenv_repository",
+    "python_mirror", "personaplex_repository", "personaplex_index_url", "huggingface_endpoint",
+}
+"""What the roles make of the map of mirrors, which is all that these tests give."""
+
+
+def sources(lab: Lab) -> dict[str, Any]:
+    """The lab as a network without the Internet: one map, as inventories/airgap.yml has it."""
+    servers = lab.standins
+    given = {name: value for name, value in variables(lab).items() if name not in ADDRESSES}
+    mirrors = {
+        "git": servers.git.server.url, "packages": servers.index.url, "hub": servers.hub.url, "rust": servers.rust.url,
+        "python": servers.python.url, "cuda": f"{servers.apt.server.url}/compute/cuda/repos",
+    }
+    return {**given, **MINE, "sources": mirrors, "cuda_toolkit_flavour": "wsl-ubuntu"}
 
 
 @dataclass
@@ -44,7 +60,7 @@ class Station:
     def run(self, command: str, playbook: str, *words: str, **settings: Any) -> Said:
         """Runs `provision` on a playbook with the lab's variables, these, and `settings`."""
         given = self.state / "variables.yml"
-        given.write_text(yaml.safe_dump({**variables(self.lab), **MINE, **settings}))
+        given.write_text(yaml.safe_dump({**sources(self.lab), **settings}))
         argv = [str(Path(sys.executable).parent / "provision"), command, "--json", "-i",
                 str(self.lab.inventory([self.host])), *words]
         if command != "rollback":
@@ -115,7 +131,8 @@ def test_the_lock_file_has_a_digest_for_every_package(station: Station, running:
     pins = [line for line in lock.splitlines() if "==" in line]
     assert len(pins) > 12 and all(line.endswith(" \\") for line in pins)
     assert f"--hash=sha256:{station.lab.standins.index.sha256('torch-2.9.1-py3-none-any.whl')}" in lock
-    assert f"# moshi-personaplex 0.1.0: from a directory of {station.lab.standins.git.url('personaplex')}@" in lock
+    source = f"{station.lab.standins.git.server.url}/NVIDIA/personaplex.git@"
+    assert f"# moshi-personaplex 0.1.0: from a directory of {source}" in lock
 
 
 def test_nothing_is_wrong_and_looking_changes_nothing(station: Station, running: Fingerprint) -> None:
@@ -151,6 +168,28 @@ def test_a_conversation_stops_before_the_card_is_too_hot(station: Station, runni
     """)
     assert "ended with 3" in said.stdout and "stopped: the card reached 90 °C" in said.stdout
     assert "Alert: the card reached 91 °C" in said.stderr
+
+
+def test_a_container_is_described_without_its_secret(station: Station, running: Fingerprint) -> None:
+    here = {"docker_packages": [], "docker_toolkit_enabled": False, "docker_started": False}
+    commit = station.lab.standins.git.commits["personaplex"][-1]
+    said = station.run("apply", "docker.yml", "-y", **here, docker_version=commit)
+    assert said.code == 0, said.text
+    compose = yaml.safe_load(station.shell("cat docker/compose.yaml"))
+    service = compose["services"]["personaplex"]
+    assert service["ports"] == ["127.0.0.1:8998:8998"]
+    assert "/home/personaplex/.personaplex/ssl:/app/ssl:ro" in service["volumes"]
+    assert service["user"] == station.shell("echo $(id -u personaplex):$(id -g personaplex)").strip()
+    token = station.lab.standins.hub.token
+    assert station.shell(f"grep -rlF {token} docker; stat -c %a docker/huggingface_token").split() == [
+        "docker/huggingface_token", "600",
+    ]
+    ask = "venv/bin/python docker/requirements.py docker/source/moshi/pyproject.toml 2.9.1"
+    wanted = station.shell(ask).splitlines()
+    assert [one for one in wanted if one.startswith("torch")] == ["torch==2.9.1"]
+    back = station.run("rollback", "", "-y")
+    assert back.code == 0, back.text
+    assert changes(running, station.host.fingerprint()) == []
 
 
 @pytest.mark.parametrize("fault", FAULTS if ALL else FEW, ids=lambda one: one.name)

@@ -10,6 +10,9 @@ from pathlib import Path
 from .repositories import personaplex, publish, pyenv
 from .server import Reply, Request, Server
 
+OWNERS = {"personaplex": "NVIDIA", "pyenv": "pyenv"}
+"""Whose the repositories are, where the originals are: a mirror keeps these names."""
+
 
 class GitServer:
     """Stand-ins of NVIDIA/personaplex and of pyenv."""
@@ -24,6 +27,9 @@ class GitServer:
         "Repository -> ids of its commits on `main`, the oldest first."
         for name in self.commits:
             publish(work / name, self._root / f"{name}.git")
+            owner = self._root / OWNERS[name]
+            owner.mkdir()
+            (owner / f"{name}.git").symlink_to(self._root / f"{name}.git")
         self.server = Server(addresses, self._answer)
 
     def url(self, name: str) -> str:

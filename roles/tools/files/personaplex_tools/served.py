@@ -137,11 +137,11 @@ def conversation(s: Settings) -> None:
     server = Server(s.probe, s.port, f"{s.tls}/cert.pem")
     spoken = sentences(load(s.recording))
     try:
-        with Conversation(server, "NATF2.pt", ROLE, patience=8 if s.device == "cpu" else 30) as talk:
+        with Conversation(server, "NATF2.pt", ROLE, patience=30) as talk:
             for one in spoken[0][:40] if spoken else []:
                 talk.say(one)
             asked = time.monotonic()
-            while time.monotonic() - asked < 5 and not (talk.answer(asked) and talk.text()):
+            while time.monotonic() - asked < 20 and not (talk.answer(asked) and talk.text()):
                 talk.wait(0.08)
             talk.wait(0.24)
     except Busy:

@@ -13,7 +13,8 @@ NO_CARD = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 def source(s: Settings) -> None:
     """The checkout is at its commit, and nothing in it was changed."""
-    git = ["git", "-c", "safe.directory=*", "-C", s.source]
+    # Looking must not refresh the index: a rollback would take that for a change of somebody.
+    git = ["git", "--no-optional-locks", "-c", "safe.directory=*", "-C", s.source]
     status, head = said([*git, "rev-parse", "HEAD"])
     if status:
         raise Fault(f"{s.source} is no checkout of PersonaPlex", last(head), AGAIN)

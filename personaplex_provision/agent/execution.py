@@ -150,6 +150,8 @@ class Execution:
             extra["marks"] = outcome.marks
             if not task.no_log:
                 texts.keep(self.session.store, self.journal.run, outcome.marks, self.session.redactor.text)
+        if outcome.standing:
+            extra["standing"] = outcome.standing
         if outcome.changed and not task.no_log:
             secret = secret_fields(task.params)
             extra["diff"] = [

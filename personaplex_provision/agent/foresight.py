@@ -40,6 +40,8 @@ class Way:
     "What someone else changed and is left so: `{path, field, left, now}`."
     refused: List[Dict[str, Any]] = field(default_factory=list)
     "What both changed: `{path, field, left, now}`, with `text`, a diff, where there is one to show."
+    forced: bool = False
+    "Whether what was refused comes back all the same."
     preview: str = ""
     note: str = ""
     "What has to stay and why."
@@ -57,6 +59,8 @@ class Foresight:
 
     def __post_init__(self) -> None:
         self.scene = Scene(self.store)
+        self._standing: Dict[str, Dict[str, Any]] = {}
+        "What is no file, as it will be: of each thing name -> value."
 
     def ways(self, run: str, taken: List[Image], marks: Dict[str, List[Any]], ended: float) -> List[Way]:
         """The ways of a step's images, in the order in which they go back. `ended` is when the step did, in seconds."""
@@ -67,6 +71,31 @@ class Foresight:
             way = self._way(run, image, None if path in done else marks.get(path), ended)
             done.add(path)
             found.append(way)
+        return found
+
+    def standing(self, thing: str, label: str, changed: Dict[str, List[Any]], now: Dict[str, Any]) -> Way:
+        """What becomes of what is no file. `changed` is name -> [before, after] of the step.
+
+        `thing` says which thing it is, `label` what people read. The way's `aspects` are the names that do not come
+        back, since someone else changed them and the step did not.
+        """
+        found = Way({"path": label, "type": "other", "whole": False})
+        here = self._standing.setdefault(thing, dict(now))
+        stays = []
+        for name, (before, after) in changed.items():
+            value = here.get(name)
+            if value == before:
+                continue
+            one = {"path": label, "field": name, "left": after, "now": value}
+            if before == after:
+                found.stays.append(one)
+                stays.append(name)
+                continue
+            if value != after:
+                found.refused.append(one)
+            found.comes.append({"field": name, "before": value, "after": before})
+            here[name] = before
+        found.aspects, found.forced = tuple(stays), bool(found.refused) and self.force
         return found
 
     def _way(self, run: str, image: Image, marked: Optional[List[Any]], ended: float) -> Way:
@@ -129,6 +158,7 @@ class Foresight:
         """The way with what people are told, and the scene after it."""
         if way.refused and not self.force:
             return way
+        way.forced = bool(way.refused)
         path, aspects = way.image["path"], way.aspects
         if before["type"] == "absent" and now["type"] == "directory" and not way.image["whole"]:
             held = self.scene.holds(path)

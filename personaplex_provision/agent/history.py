@@ -53,4 +53,4 @@ def runs(store: Store, only: str = "") -> List[Dict[str, Any]]:
 
 def _public(record: Dict[str, Any]) -> Dict[str, Any]:
     """A record without what only a rollback has a use for."""
-    return {key: value for key, value in record.items() if key not in ("marks", "after")}
+    return {key: value for key, value in record.items() if key not in ("marks", "standing")}

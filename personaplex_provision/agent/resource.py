@@ -151,6 +151,14 @@ class Resource:
         """Whether `restore` comes after all else of a rollback: a service reads again what was put back."""
         return False
 
+    def standing(self, host: Host) -> dict[str, Any]:
+        """What `restore` acts on, as it is now: name -> JSON value, small and without secrets.
+
+        Kept before and after the step, so that a rollback leaves what only someone else changed since, and refuses what
+        both did. A name that is also a field of the kind is handed to `restore` as it is to be.
+        """
+        return {}
+
     def recover(self, before: Any, host: Host) -> None:
         """Puts right what a crash in the middle of `converge` may have left, before anything else is done."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Set, Tuple
@@ -36,6 +37,14 @@ class Undo:
     "The step that it undid, if so."
     ways: List[Way] = field(default_factory=list)
     "What becomes of its paths, in the order in which they go back."
+    standing: Dict[str, List[Any]] = field(default_factory=dict)
+    "What is no file: name -> [before the step, after it]."
+    beside: Optional[Way] = None
+    "What becomes of that."
+
+    def all_ways(self) -> List[Way]:
+        """What becomes of all that the step changed."""
+        return [*([self.beside] if self.beside is not None else []), *self.ways]
 
     @property
     def run(self) -> str:
@@ -80,7 +89,7 @@ def _undo(key: Key, intent: Record, end: Record, records: List[Record]) -> Undo:
     )
     of = intent.get("of")
     return Undo(key, task, intent, images_of(records, intent), end.get("marks", {}), float(end["ts"]),
-                bool(intent.get("redo")), (of[0], of[1]) if of else None)
+                bool(intent.get("redo")), (of[0], of[1]) if of else None, standing=end.get("standing", {}))
 
 
 def look_ahead(session: Session, undos: List[Undo], force: bool = False) -> None:
@@ -88,7 +97,33 @@ def look_ahead(session: Session, undos: List[Undo], force: bool = False) -> None
     secret = _secret_paths(session)
     foresight = Foresight(session.store, secret.__contains__, force)
     for undo in undos:
-        undo.ways = foresight.ways(undo.run, undo.images, undo.marks, undo.ended) if undo.possible else []
+        if undo.possible:
+            undo.beside = _beside(session, foresight, undo)
+            undo.ways = foresight.ways(undo.run, undo.images, undo.marks, undo.ended)
+
+
+def _beside(session: Session, foresight: Foresight, undo: Undo) -> Optional[Way]:
+    """What becomes of what is no file; what was observed before stands for it where the step kept nothing of it."""
+    resource = _before(session, undo)
+    if resource is None or (undo.images and not undo.standing):
+        return None
+    task = undo.task
+    label = next((str(value) for name in resource.identity if (value := task.params.get(name))), task.kind)
+    try:
+        host = session.host(task)
+        with host.identity.acting():
+            if undo.standing:
+                now = _wanted(session, task, resource).standing(host)
+                thing = f"{task.kind} {sorted((name, str(task.params.get(name))) for name in resource.identity)}"
+                return foresight.standing(thing, label, undo.standing, now)
+            changes = resource.diff(resource.observe(host))
+    except (ResourceError, OSError):
+        return None
+    secret = kinds.secret_fields(task.params)
+    return Way({"path": label}, (), comes=[
+        {"field": one.field, "before": _told(one.before, one.field, secret),
+         "after": _told(one.after, one.field, secret)} for one in changes
+    ])
 
 
 def _secret_paths(session: Session) -> Set[str]:
@@ -115,8 +150,8 @@ def moved(undos: List[Undo]) -> List[Message]:
     """What someone changed since of that which the runs changed, each path once, with the task that wrote it last."""
     found: Dict[str, Message] = {}
     for undo in undos:
-        for way in undo.ways:
-            if way.refused and way.image["path"] not in found:
+        for way in undo.all_ways():
+            if way.refused and not way.forced and way.image["path"] not in found:
                 found[way.image["path"]] = {
                     "task": undo.task.address, "name": undo.task.name, "path": way.image["path"], "run": undo.run,
                     "changes": way.refused,
@@ -124,19 +159,10 @@ def moved(undos: List[Undo]) -> List[Message]:
     return list(found.values())
 
 
-def describe(session: Session, undo: Undo) -> Message:
+def describe(undo: Undo) -> Message:
     """The `rollback_task` event that says what taking the step back will do."""
     found: Message = {"type": "rollback_task", **_event(undo), "action": "undo" if undo.possible else "none",
-                      "diff": [one for way in undo.ways for one in way.comes]}
-    resource = _before(session, undo)
-    if resource is not None and not undo.images:
-        try:
-            now_ = resource.observe(session.host(undo.task))
-            secret = kinds.secret_fields(undo.task.params)
-            found["diff"] += [{"field": one.field, "before": _told(one.before, one.field, secret),
-                               "after": _told(one.after, one.field, secret)} for one in resource.diff(now_)]
-        except (ResourceError, OSError):
-            pass
+                      "diff": [one for way in undo.all_ways() for one in way.comes]}
     preview = "\n".join(way.preview for way in undo.ways if way.preview)
     if preview:
         found["preview"] = preview
@@ -155,13 +181,18 @@ def _remarks(undo: Undo) -> Message:
     """What stays and what is refused, and the reason in words."""
     if not undo.possible:
         return {"reason": "it cannot be taken back and has no `undo:`"}
-    stays = [one for way in undo.ways for one in way.stays]
-    refused = [one for way in undo.ways for one in way.refused]
+    ways = undo.all_ways()
+    stays = [one for way in ways for one in way.stays]
+    refused = [one for way in ways for one in way.refused if not way.forced]
+    forced = [one for way in ways for one in way.refused if way.forced]
+    notes = [way.note for way in ways if way.note]
     words = [f"stays as someone made it since: {said(one)}" for one in stays]
-    words += [way.note for way in undo.ways if way.note]
-    found: Message = {"stays": stays} if stays else {}
+    words += notes
+    parts = {"stays": stays, "notes": notes, "refused": refused, "overridden": forced}
+    found: Message = {name: part for name, part in parts.items() if part}
+    if forced:
+        words.append(f"what someone made of it since is lost: {', '.join(said(one) for one in forced)}")
     if refused:
-        found["refused"] = refused
         words.append(f"someone changed it since: {', '.join(said(one) for one in refused)}")
     return {**found, **({"reason": "; ".join(words)} if words else {})}
 
@@ -206,18 +237,19 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
                       diagnostic={"severity": "error", "summary": error.summary, "hint": error.hint}, **event)
         return False
     before = _before(session, undo)
-    now = None
+    now, stood = None, {}
     if before is not None and before.readable:
         try:
             with host.identity.acting():
                 now = before.observe(host)
+                stood = step.standing_of(_wanted(session, task, before), host)
         except (ResourceError, OSError):
             now = None
     journal.write("intent", task=task.address, name=task.name, kind=task.kind, params=task.params, user=task.user,
                   before=_kept(now, task), undo=task.undo, environment=task.environment, redo=not undo.redo,
                   of=list(undo.key), reversible=undo.intent.get("reversible", "exact"),
                   **({"no_log": True} if task.no_log else {}))
-    told = describe(session, undo)
+    told = describe(undo)
     event.update({name: told[name] for name in ("diff", "preview") if name in told})
     try:
         if task.undo and not undo.redo:
@@ -226,7 +258,8 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
             _redo(session, task, host)
         elif before is not None:
             with host.identity.acting():
-                _wanted(session, task, before).restore(before, host)
+                wanted = _wanted(session, task, before)
+                wanted.restore(_kept_by_others(before, undo.beside), host)
         left = [one for one in (_go(way, host) for way in undo.ways) if one]
         session.machine.forget()
     except (ResourceError, OSError) as error:
@@ -236,15 +269,26 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
                       diagnostic={"severity": "error", "summary": summary, "detail": detail}, **event)
         return False
     seconds = round(time.monotonic() - began, 4)
-    marks = step.taken_marks(host)
+    marks, standing = step.taken_marks(host), {}
+    if stood and before is not None:
+        with host.identity.acting():
+            standing = {"standing": step.both(stood, step.standing_of(_wanted(session, task, before), host))}
     if not _hides(undo.intent):
         texts.keep(session.store, journal.run, marks, lambda text: text)
-    journal.write("task_end", sync=True, outcome="changed", seconds=seconds, marks=marks, hidden=True, **_event(undo))
+    journal.write("task_end", sync=True, outcome="changed", seconds=seconds, marks=marks, hidden=True,
+                  **standing, **_event(undo))
     notes = [one for one in left if one not in event.get("reason", "")]
     if notes:
         event["reason"] = "; ".join([event["reason"], *notes] if "reason" in event else notes)
     journal.write("rollback_task", outcome="changed", seconds=seconds, **event)
     return True
+
+
+def _kept_by_others(before: Resource, beside: Optional[Way]) -> Resource:
+    """What was there before, with what someone else changed since in its place."""
+    names = {one.name for one in dataclasses.fields(before)}
+    kept = {one["field"]: one["now"] for one in beside.stays if one["field"] in names} if beside is not None else {}
+    return dataclasses.replace(before, **kept)
 
 
 def _go(way: Way, host: Any) -> str:

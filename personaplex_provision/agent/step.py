@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.look import look
-from personaplex_provision.agent.resource import Change, Resource, ResourceError, dump, to_wire
+from personaplex_provision.agent.resource import Change, Resource, ResourceError, Unpredictable, dump, to_wire
 
 TEXT_LIMIT = 256 * 1024
 """Texts above this many characters get no text diff."""
@@ -36,6 +36,8 @@ class Outcome:
     changes: List[Change] = field(default_factory=list)
     marks: Dict[str, List[Any]] = field(default_factory=dict)
     preview: str = ""
+    standing: Dict[str, List[Any]] = field(default_factory=dict)
+    "What is no file: name -> [before, after]."
 
 
 def observe(resource: Resource, host: Host) -> Finding:
@@ -86,7 +88,7 @@ def apply(
         action = resource.action(now, changes)
         with host.identity.itself():
             intent(Finding(now, changes, action, resource.reversibility(now)))
-        texts = resource.preview(now, host)
+        texts, before = resource.preview(now, host), standing_of(resource, host)
         try:
             resource.converge(now, host)
             host.changed()
@@ -94,13 +96,14 @@ def apply(
             if resource.readable and action != "run":
                 _settled(resource, after)
             result = resource.result(now, after, host)
+            standing = both(before, standing_of(resource, host))
         except BaseException:
             host.left = undo_failed(resource, now, host)
             raise
         with host.identity.itself():
             marks = taken_marks(host)
     shown = text_diff(*texts) if texts is not None else ""
-    return Outcome(True, action, result, changes, marks, shown)
+    return Outcome(True, action, result, changes, marks, shown, standing)
 
 
 def undo_failed(resource: Resource, now: Resource, host: Host) -> List[str]:
@@ -128,6 +131,19 @@ def taken_marks(host: Host) -> Dict[str, List[Any]]:
 def marks_of(taken: List[images.Image]) -> Dict[str, List[Any]]:
     """What is now at the path of each image, as `task_end` has it: path -> `[look, whole]`."""
     return {one["path"]: [look(one["path"], bool(one["whole"])), bool(one["whole"])] for one in taken}
+
+
+def standing_of(resource: Resource, host: Host) -> Dict[str, Any]:
+    """What is no file, as it is now; nothing where that cannot be told."""
+    try:
+        return resource.standing(host)
+    except (ResourceError, OSError, Unpredictable):
+        return {}
+
+
+def both(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, List[Any]]:
+    """name -> [before, after], with None for what is not there."""
+    return {name: [before.get(name), after.get(name)] for name in {**before, **after}}
 
 
 def _settled(resource: Resource, after: Resource) -> None:

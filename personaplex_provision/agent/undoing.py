@@ -90,5 +90,5 @@ def _plan(session: Session, message: Message) -> None:
     runs, _ = rollback_runs(session, message)
     undos = rollback.steps(session, runs)
     rollback.look_ahead(session, undos, bool(message.get("force")))
-    session.send_many([rollback.describe(session, one) for one in undos])
+    session.send_many([rollback.describe(one) for one in undos])
     session.send({"type": "rolled_back", "good": True, "runs": runs, "moved": rollback.moved(undos), "plan": True})

@@ -27,16 +27,21 @@ class Undoing:
 
     def possible(self) -> int:
         """Steps that will be taken back."""
-        return sum(one["action"] != "none" for steps in self.hosts.values() for one in steps)
+        return sum(one["action"] == "undo" for steps in self.hosts.values() for one in steps)
 
     def impossible(self) -> int:
         """Steps that cannot be."""
         return sum(one["action"] == "none" for steps in self.hosts.values() for one in steps)
 
+    def refused(self) -> int:
+        """Steps of which someone else changed what they had changed."""
+        return sum(one["action"] == "refused" for steps in self.hosts.values() for one in steps)
+
     def question(self) -> str:
         """What the rollback would do, in one line."""
         text = f"{self.possible()} to take back on {counted(len(self.hosts), 'host')}"
-        return f"{text}, {self.impossible()} cannot be" if self.impossible() else text
+        text += f", {self.impossible()} cannot be" if self.impossible() else ""
+        return f"{text}, {self.refused()} refused: someone changed it since" if self.refused() else text
 
 
 def render(undoing: Undoing, style: Style, verbosity: int = 0) -> str:
@@ -58,8 +63,26 @@ def _step(step: Event, style: Style, verbosity: int) -> list[str]:
     if step["action"] == "none":
         reason = one_line(step.get("reason") or "it cannot be taken back")
         return [f"  {style('!', 'red', 'bold')} {clean(step.get('kind', ''))}  {name}{undone}: {reason}"]
-    lines = [f"  {style('↶', 'yellow')} {clean(step.get('kind', ''))}  {name}{undone}"]
+    refused = step.get("refused") or []
+    sign = style("✗", "red", "bold") if refused else style("↶", "yellow")
+    lines = [f"  {sign} {clean(step.get('kind', ''))}  {name}{undone}"]
     lines += difference.fields({**step, "action": "update"}, style, MARGIN)
+    most = 0 if verbosity > 0 else PREVIEW
     if step.get("preview"):
-        lines += difference.text(str(step["preview"]), style, MARGIN, 0 if verbosity > 0 else PREVIEW)
+        lines += difference.text(str(step["preview"]), style, MARGIN, most)
+    for one in refused:
+        lines.append(f"{MARGIN}{style('changed by someone since:', 'red')} {_moved(one)}")
+        lines += difference.text(str(one["text"]), style, MARGIN, most) if one.get("text") else []
+    for one in step.get("overridden") or []:
+        lines.append(f"{MARGIN}{style('is lost, as someone changed it since:', 'red')} {_moved(one)}")
+        lines += difference.text(str(one["text"]), style, MARGIN, most) if one.get("text") else []
+    for one in step.get("stays") or []:
+        lines.append(f"{MARGIN}{style('stays as it is now:', 'cyan')} {_moved(one)}")
+    lines += [f"{MARGIN}{style(clean(one), 'cyan')}" for one in step.get("notes") or []]
     return lines
+
+
+def _moved(one: Event) -> str:
+    """A difference between what the run left and what is there now."""
+    what = " ".join(clean(part) for part in (one["path"], one["field"]) if part)
+    return f"{what}, {difference.value(one['left'])} → {difference.value(one['now'])}"

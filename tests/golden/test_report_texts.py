@@ -67,7 +67,15 @@ def rollback() -> str:
          "preview": "@@ -1 +1 @@\n-port: 8998\n+port: 80",
          "diff": [{"field": "/etc/moshi.yml", "before": "changed", "after": "as before"}]},
         {"name": "Make the folder", "kind": "file", "action": "undo",
-         "diff": [{"field": "/opt/moshi", "before": "present", "after": "absent"}]},
+         "diff": [{"field": "/opt/moshi", "before": "present", "after": "absent"}],
+         "notes": ["/opt/moshi stays: it holds theirs, which this run did not make"]},
+        {"name": "Add the port", "kind": "lineinfile", "action": "undo", "preview": "@@ -1 +1,0 @@\n-port: 80",
+         "diff": [{"field": "/etc/ports content", "before": "changed", "after": "as before"}],
+         "stays": [{"path": "/etc/ports", "field": "mode", "left": "0644", "now": "0600"}]},
+        {"name": "Start it", "kind": "systemd_service", "action": "refused", "diff": [],
+         "refused": [{"path": "/etc/moshi.yml", "field": "content", "left": "as the run left it", "now": "changed since",
+                      "text": "@@ -1 +1 @@\n-port: 8998\n+port: 1"},
+                     {"path": "moshi", "field": "state", "left": "started", "now": "stopped"}]},
     )
     for step in steps:
         found(events.event("rollback_task", "gpu1", task=step["name"], undoes=events.RUN, **step))

@@ -288,6 +288,12 @@ class Apt(Resource):
         if image is not None and image.exists():
             take_back(host, image, self.lock_timeout)
 
+    def standing(self, host: Host) -> Dict[str, Any]:
+        """The versions of the packages that are asked for by name."""
+        there = host.machine.packages()
+        names = [name_of(one) for one in self._asked() if one != "*"]
+        return {one: there[one].version if one in there and there[one].status == "installed" else "" for one in names}
+
     def recover(self, before: Apt, host: Host) -> None:
         host.changed()
         if broken(host):

@@ -71,6 +71,9 @@ class Hostname(Resource):
         if before.running and host.read_text(_RUNNING).strip() != before.running:
             _set_running(host, before.running)
 
+    def standing(self, host: Host) -> Dict[str, Any]:
+        return {"running": host.read_text(_RUNNING).strip()}
+
     def provides(self) -> List[Address]:
         return [("path", _FILE)]
 

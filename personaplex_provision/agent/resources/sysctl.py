@@ -116,6 +116,10 @@ class Sysctl(Resource):
         if _plain(host.read_text(self._key())) != before.running:
             host.run(["sysctl", "-q", "-w", f"{self.name}={before.running}"])
 
+    def standing(self, host: Host) -> dict[str, object]:
+        there = host.stat(self._key()).type == "file"
+        return {"running": _plain(host.read_text(self._key()))} if there else {}
+
     def provides(self) -> List[Address]:
         return []
 

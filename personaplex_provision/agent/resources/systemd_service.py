@@ -202,7 +202,7 @@ class SystemdService(Resource):
         if self.name is None or not before.found:
             return
         unit = units.unit_name(self.name)
-        now = SystemdService(self.name, scope=self.scope, masked=True, enabled=False, state="stopped").observe(host)
+        now = self._seen(host)
         if not now.found and not now.masked:
             return
         if now.masked and not before.masked:
@@ -219,6 +219,15 @@ class SystemdService(Resource):
                 self._ctl(["reset-failed", unit], host, check=False)
         if before.masked and not now.masked:
             self._ctl(["mask", unit], host)
+
+    def standing(self, host: Host) -> Dict[str, Any]:
+        now = self._seen(host) if self.name is not None else None
+        return {} if now is None or not now.found else {
+            "state": now.state, "enabled": now.enabled, "masked": now.masked,
+        }
+
+    def _seen(self, host: Host) -> SystemdService:
+        return SystemdService(self.name, scope=self.scope, masked=True, enabled=False, state="stopped").observe(host)
 
     def provides(self) -> List[Address]:
         return []

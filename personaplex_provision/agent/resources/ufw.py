@@ -206,6 +206,9 @@ class Ufw(Resource):
             if _sysctl(host).get(name) != value:
                 host.run(["sh", "-c", 'printf %s "$1" > "$2"', "sh", value, f"/proc/sys/{name}"], check=False)
 
+    def standing(self, host: Host) -> Dict[str, Any]:
+        return {"active": rules.setting(rules.read_all(host).get(rules.SETTINGS, ""), "ENABLED").lower() == "yes"}
+
     def touches_connection(self, user: str) -> bool:
         return self.state != "disabled"
 

@@ -65,7 +65,7 @@ def shown(record: Record, number: int) -> List[Record]:
     return found
 
 
-_KEPT = ("marks", "owed", "after")
+_KEPT = ("marks", "standing", "owed", "after")
 "Fields that are for the journal alone."
 
 

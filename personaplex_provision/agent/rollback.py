@@ -31,6 +31,8 @@ class Undo:
     images: List[images.Image]
     marks: Dict[str, List[Any]] = field(default_factory=dict)
     ended: float = 0.0
+    outcome: str = "changed"
+    "How the step ended."
     redo: bool = False
     "Whether the step was itself an undo, so that taking it back does the original anew."
     of: Optional[Key] = None
@@ -88,12 +90,19 @@ def _undo(key: Key, intent: Record, end: Record, records: List[Record]) -> Undo:
         undo=intent.get("undo"), environment=intent.get("environment", {}), no_log=bool(intent.get("no_log")),
     )
     of = intent.get("of")
-    return Undo(key, task, intent, images_of(records, intent), end.get("marks", {}), float(end["ts"]),
-                bool(intent.get("redo")), (of[0], of[1]) if of else None, standing=end.get("standing", {}))
+    return Undo(
+        key, task, intent, images_of(records, intent), end.get("marks", {}), ended=float(end["ts"]),
+        outcome=str(end["outcome"]), redo=bool(intent.get("redo")), of=(of[0], of[1]) if of else None,
+        standing=end.get("standing", {}),
+    )
 
 
 def look_ahead(session: Session, undos: List[Undo], force: bool = False) -> None:
-    """Decides what becomes of every path, before anything is touched; `force` has what both changed come back too."""
+    """Decides what becomes of everything, and puts the steps in their order, before anything is touched.
+
+    With `force` what both changed comes back too.
+    """
+    undos.sort(key=lambda one: _last(session, one))
     secret = _secret_paths(session)
     foresight = Foresight(session.store, secret.__contains__, force)
     for undo in undos:
@@ -201,17 +210,27 @@ def _told(value: Any, field: str, secret: Dict[str, str]) -> Any:
     return f"(secret {secret[field]})" if field in secret and value is not None else step.shown(value)
 
 
-def take_back(session: Session, journal: Journal, undos: List[Undo]) -> bool:
+@dataclass
+class Left:
+    """A step of which something is not taken back: why, and whether that is a failure and no property of the step."""
+
+    name: str
+    why: str
+    failure: bool
+
+
+def take_back(session: Session, journal: Journal, undos: List[Undo]) -> List[Left]:
     """Takes the steps back in order, as `look_ahead` saw them, journaled so that this can be undone too.
 
-    False when one failed, or when it was stopped before the last.
+    Returns what is left. When the session is told to stop, the step that is on is finished.
     """
-    good = True
-    for undo in sorted(undos, key=lambda one: _last(session, one)):
+    found: List[Left] = []
+    for undo in undos:
         if session.stopping.is_set():
-            return False
-        good = _take_back(session, journal, undo) and good
-    return good
+            found.append(Left(undo.task.name, "not begun", True))
+        else:
+            found += _take_back(session, journal, undo)
+    return found
 
 
 def _last(session: Session, undo: Undo) -> bool:
@@ -220,12 +239,22 @@ def _last(session: Session, undo: Undo) -> bool:
     return before is not None and not undo.redo and _wanted(session, undo.task, before).restored_last(before)
 
 
-def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
+def remaining(left: List[Left], number: int) -> Message:
+    """The diagnostic that says what is left and how a person mends it; `number` is how many steps there were."""
+    lines = [f'"{one.name}": {one.why}' for one in left]
+    again = "mend what is named, then `provision rollback` goes on with what is left"
+    by_hand = "see to what is named by hand: nothing else is left of the run"
+    return {"type": "diagnostic", "severity": "error", "detail": "\n".join(lines),
+            "summary": f"not everything could be taken back: {len(left)} of {number} steps left something",
+            "hint": again if any(one.failure for one in left) else by_hand}
+
+
+def _take_back(session: Session, journal: Journal, undo: Undo) -> List[Left]:
     began = time.monotonic()
     task, event = undo.task, {**_event(undo), **_remarks(undo)}
     if not undo.possible:
         journal.write("rollback_task", outcome="skipped", seconds=0, diff=[], **event)
-        return True
+        return [Left(task.name, str(event["reason"]), False)] if undo.outcome != "failed" else []
 
     def record(image: images.Image) -> None:
         journal.write("image", sync=True, task=task.address, **({"image": image} if image else {}))
@@ -235,7 +264,7 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
     except ResourceError as error:  # its user is gone
         journal.write("rollback_task", sync=True, outcome="failed", seconds=0,
                       diagnostic={"severity": "error", "summary": error.summary, "hint": error.hint}, **event)
-        return False
+        return [Left(task.name, error.summary, True)]
     before = _before(session, undo)
     now, stood = None, {}
     if before is not None and before.readable:
@@ -267,7 +296,7 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
         detail = error.detail if isinstance(error, ResourceError) else ""
         journal.write("rollback_task", sync=True, outcome="failed", seconds=round(time.monotonic() - began, 4),
                       diagnostic={"severity": "error", "summary": summary, "detail": detail}, **event)
-        return False
+        return [Left(task.name, summary, True)]
     seconds = round(time.monotonic() - began, 4)
     marks, standing = step.taken_marks(host), {}
     if stood and before is not None:
@@ -281,7 +310,7 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> bool:
     if notes:
         event["reason"] = "; ".join([event["reason"], *notes] if "reason" in event else notes)
     journal.write("rollback_task", outcome="changed", seconds=seconds, **event)
-    return True
+    return [Left(task.name, one, False) for one in dict.fromkeys(left)]
 
 
 def _kept_by_others(before: Resource, beside: Optional[Way]) -> Resource:

@@ -111,8 +111,11 @@ class Run:
         self.session.stopping.clear()
         undos = rollback.steps(self.session, [self.id])
         rollback.look_ahead(self.session, undos, force=True)
-        good = rollback.take_back(self.session, self.journal, undos)
-        return "rolled back" if good else "rollback failed"
+        left = rollback.take_back(self.session, self.journal, undos)
+        if left:
+            told = rollback.remaining(left, len(undos))
+            self.journal.write(told.pop("type"), **told)
+        return "rollback failed" if left else "rolled back"
 
     def close(self, outcome: str, **meta: Any) -> None:
         """Closes the journal and frees the lease; once is enough."""

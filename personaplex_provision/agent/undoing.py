@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from personaplex_provision.agent import history, rollback
+from personaplex_provision.agent import history, recovery, rollback
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.run import Run
 from personaplex_provision.agent.session import Message, Session
@@ -80,13 +80,20 @@ def roll_back(session: Session, message: Message, run: Run) -> None:
         return
     assert run.journal is not None
     run.journal.write("rollback_start", sync=True, runs=runs, continues=continues, steps=len(undos))
-    good = rollback.take_back(session, run.journal, undos)
-    stopped = session.stopping.is_set()
+    left = rollback.take_back(session, run.journal, undos)
+    good, stopped = not any(one.failure for one in left), session.stopping.is_set()
+    if not good and not stopped:
+        session.send(rollback.remaining(left, len(undos)))
     run.close("ok" if good else "interrupted" if stopped else "failed", undoes=runs if good else [])
     session.reply({"type": "rolled_back", "good": good, "runs": runs, "stopped": stopped and not good})
 
 
 def _plan(session: Session, message: Message) -> None:
+    cut = recovery.unfinished(recovery.last_run(session))
+    if cut:
+        names = ", ".join(f'"{one.get("name")}"' for one in cut)
+        session.send({"type": "diagnostic", "severity": "warning", "summary":
+                      f"the last run was cut off in {names}: that is put right before anything is compared"})
     runs, _ = rollback_runs(session, message)
     undos = rollback.steps(session, runs)
     rollback.look_ahead(session, undos, bool(message.get("force")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from personaplex_provision.cli import flags
@@ -47,14 +48,15 @@ def run(args: argparse.Namespace) -> int:
             output.say(render(stage.undoing, output.err, output.verbosity))
         if not stage.undoing.possible():
             return True
-        agreed = agree(output, job, stage.undoing.question(), "rollback", args.yes)
-        job.changing = agreed
-        return agreed
+        return agree(output, job, stage.undoing.question(), "rollback", args.yes)
+
+    def ready(stop: Callable[[bool], None]) -> None:
+        job.stop, job.changing = stop, True
 
     def work() -> int:
         try:
             code = rollback(options, stage.report, run=args.of, to=args.to, plan=args.plan, force=args.force,
-                            confirm=confirm)
+                            confirm=confirm, ready=ready)
             stage.close()
             if not output.json:
                 output.document(render(stage.undoing, output.out, output.verbosity) if args.plan else

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from functools import partial
 
-from personaplex_provision.errors import DeclinedError, Diagnostic, ProvisionError, StaleError
+from personaplex_provision.errors import DeclinedError, Diagnostic, ProvisionError, StaleError, UnreachableError
 from personaplex_provision.runs.asking import chosen, each, open_host, reached
 from personaplex_provision.runs.conversation import Event
 from personaplex_provision.runs.hostrun import HostRun
@@ -19,9 +20,11 @@ Report = Callable[[Event], None]
 
 def rollback(
     options: Options, report: Report, *, run: str = "", to: str = "", plan: bool = False, force: bool = False,
-    confirm: Callable[[], bool] = lambda: True,
+    confirm: Callable[[], bool] = lambda: True, ready: Callable[[Callable[[bool], None]], None] = lambda _stop: None,
 ) -> int:
     """Takes back the last run, `run` and all after it, or everything since `to`; returns the exit code.
+
+    `ready` is given, before anything is changed, what has every host finish its running step and take no other back.
 
     Without an inventory the hosts and the way to them are those of the controller's newest record.
     """
@@ -40,11 +43,11 @@ def rollback(
     if not plan and any(host.outcome.exit == 0 for host in runs):
         if not confirm():
             raise DeclinedError("declined: nothing was changed")
-        for host in reached(runs):
-            if host.outcome.exit == 0:
-                message = {**wanted, "id_": mine, "lock_timeout": options.lock_timeout, "fault_at": options.fault_at,
-                           "meta": {"who": who()}}
-                each([host], lambda one, m=message: _finish(one, one.rollback(m)), tell, options)  # type: ignore[misc]
+        todo = [host for host in reached(runs) if host.outcome.exit == 0]
+        message = {**wanted, "id_": mine, "lock_timeout": options.lock_timeout, "fault_at": options.fault_at,
+                   "meta": {"who": who()}}
+        ready(partial(_stop, todo))
+        each(todo, lambda host: _finish(host, host.rollback(message)), tell, options)
     for host in runs:
         with contextlib.suppress(OSError, ProvisionError):
             host.close()
@@ -53,6 +56,12 @@ def rollback(
     code = worst(host.outcome.exit for host in runs)
     tell({"type": "summary", "exit": code, "hosts": {host.name: host.outcome.as_json() for host in runs}})
     return code
+
+
+def _stop(hosts: list[HostRun], kill: bool = False) -> None:
+    for host in hosts:
+        with contextlib.suppress(UnreachableError):
+            host.stop(kill)
 
 
 def _moved(host: HostRun, reply: Event, force: bool) -> None:

@@ -24,6 +24,8 @@ from personaplex_provision.agent.store import Store
 
 _TABLES = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow")
 """Files whose lines have fields that belong to different people."""
+_COPIES = tuple(f"{one}-" for one in (*_TABLES, "/etc/subuid", "/etc/subgid"))
+"""What shadow's tools keep of the last state: nobody's own, and made anew by whoever changes an account."""
 _WORDS = {"uid": "owner", "gid": "group", "xattrs": "extended attributes"}
 
 
@@ -122,7 +124,7 @@ class Foresight:
         moved = [one for one in ASPECTS if now.get(one) != after.get(one)]
         if not moved:
             return self._settled(Way(image), before, now)
-        if not changed or all(now.get(one) == before.get(one) for one in ASPECTS):
+        if not changed or path in _COPIES or all(now.get(one) == before.get(one) for one in ASPECTS):
             return Way(image, ())
         if "type" in changed or "type" in moved:
             way = Way(image)
@@ -168,8 +170,9 @@ class Foresight:
         after = before if aspects is None else {**now, **{one: before.get(one) for one in aspects}}
         if way.text is not None:
             after["content"] = hashlib.sha256(way.text.encode()).hexdigest()
-        content = aspects is None or "content" in aspects
-        if content and before["type"] == "file" and now.get("content") != after.get("content"):
+        # A content that is the same already may not have been kept.
+        content = now.get("content") != after.get("content") or now["type"] != after["type"]
+        if content and before["type"] == "file":
             way.preview = self._preview(way, before, now)
         way.comes = _differences(path, now, after)
         self.scene.put(way.image, after, content, way.text)

@@ -73,8 +73,8 @@ def rollback() -> str:
          "diff": [{"field": "/etc/ports content", "before": "changed", "after": "as before"}],
          "stays": [{"path": "/etc/ports", "field": "mode", "left": "0644", "now": "0600"}]},
         {"name": "Start it", "kind": "systemd_service", "action": "refused", "diff": [],
-         "refused": [{"path": "/etc/moshi.yml", "field": "content", "left": "as the run left it", "now": "changed since",
-                      "text": "@@ -1 +1 @@\n-port: 8998\n+port: 1"},
+         "refused": [{"path": "/etc/moshi.yml", "field": "content", "left": "as the run left it",
+                      "now": "changed since", "text": "@@ -1 +1 @@\n-port: 8998\n+port: 1"},
                      {"path": "moshi", "field": "state", "left": "started", "now": "stopped"}]},
     )
     for step in steps:

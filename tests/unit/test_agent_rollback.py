@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from personaplex_provision.agent import journal as journals
+from personaplex_provision.agent.foresight import Foresight
 from personaplex_provision.agent.store import Store
 from personaplex_provision.agent.task import Task
 from tests.lab.fingerprint import Fingerprinter, difference
@@ -198,3 +199,72 @@ def test_what_was_taken_back_and_done_again_is_taken_back_once(agents: Agents, p
     back = agents.rollback(run=first)
     assert back["good"] and len([one for one in agents.events if one["type"] == "rollback_task"]) == 1
     assert difference(start, Fingerprinter().of(place)) == []
+
+
+def test_what_is_no_file_is_compared_name_by_name(tmp_path: Path) -> None:
+    changed = {"running": ["old", "new"], "state": ["stopped", "started"], "enabled": [False, False]}
+    for now, comes, stays, refused in (
+        ({"running": "new", "state": "started", "enabled": False}, ["running", "state"], [], []),
+        ({"running": "new", "state": "started", "enabled": True}, ["running", "state"], ["enabled"], []),
+        ({"running": "theirs", "state": "stopped", "enabled": False}, ["running"], [], ["running"]),
+        ({"running": "old", "state": "stopped", "enabled": False}, [], [], []),
+    ):
+        foresight = Foresight(Store(str(tmp_path)), lambda _path: False)
+        way = foresight.standing("the service", "service", changed, now)
+        assert [one["field"] for one in way.comes] == comes
+        assert [one["field"] for one in way.stays] == stays
+        assert [one["field"] for one in way.refused] == refused
+
+
+def test_what_an_earlier_step_left_is_what_a_later_one_found(tmp_path: Path) -> None:
+    foresight = Foresight(Store(str(tmp_path)), lambda _path: False)
+    assert not foresight.standing("it", "it", {"version": ["2", "3"]}, {"version": "3"}).refused
+    assert not foresight.standing("it", "it", {"version": ["1", "2"]}, {"version": "3"}).refused
+
+
+def test_a_file_that_is_only_someone_s_private_matter_shows_no_content(agents: Agents, place: Path) -> None:
+    (place / "old").chmod(0o640)
+    agents.run(write(place / "old", "one"))
+    agents.rollback(plan=True)
+    [event] = told(agents)
+    assert "preview" not in event and event["diff"] == [
+        {"field": f"{place}/old content", "before": "changed", "after": "as before"}]
+
+
+def test_steps_that_only_set_a_mode_stand_between_steps_that_write(agents: Agents, place: Path) -> None:
+    start = Fingerprinter().of(place)
+    agents.run(write(place / "old", "one", "first"), mode(place / "old", "0640", "mode"),
+               write(place / "old", "two", "second"), mode(place / "old", "0644", "back"))
+    with (place / "old").open("a") as file:
+        file.write("theirs\n")
+    agents.rollback(plan=True)
+    planned = told(agents)
+    assert agents.rollback()["good"]
+    assert planned == told(agents)
+    assert (place / "old").read_text() == "before\ntheirs\n"
+    (place / "old").write_text("before\n")
+    assert difference(start, Fingerprinter().of(place)) == []
+
+
+def test_a_plan_after_a_crash_says_that_it_is_put_right_first(agents: Agents, place: Path) -> None:
+    tasks = [write(place / "old", "one", "first"), write(place / "new", "two", "second", ("first",))]
+    for number in range(1, 60):
+        agents.run(*tasks, fault_at=number)
+        agents.rollback(plan=True)
+        if agents.hello["unfinished"]:
+            break
+    said = [one["summary"] for one in agents.events if one["type"] == "diagnostic"]
+    assert said and "that is put right before anything is compared" in said[0]
+
+
+def test_history_tells_of_a_rollback_that_is_not_done(agents: Agents, place: Path) -> None:
+    undo = {"kind": "shell", "params": {"cmd": f"test -e {place}/mended"}}
+    agents.run(write(place / "old", "one", "first"), shell("true", "second", ("first",), undo=undo))
+    assert not agents.rollback()["good"]
+    first, back = agents.runs()
+    assert not first["undone"] and (back["outcome"], back["targets"]) == ("failed", [first["run"]])
+    (place / "mended").touch()
+    assert agents.rollback()["good"]
+    first, back, again = agents.runs()
+    assert first["undone"] and (again["outcome"], again["continues"]) == ("ok", back["run"])
+    assert [one["name"] for one in agents.events if one.get("outcome") == "changed"] == ["second"]

@@ -86,6 +86,8 @@ class Foresight:
         stays = []
         for name, (before, after) in changed.items():
             value = here.get(name)
+            if value is None:  # the thing itself is not there: what other steps bring back decides
+                value = after
             if value == before:
                 continue
             one = {"path": label, "field": name, "left": after, "now": value}

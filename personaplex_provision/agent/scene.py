@@ -31,11 +31,12 @@ class Scene:
     def put(self, image: Dict[str, Any], look: Look, content: bool = True, text: Optional[str] = None) -> None:
         """A path will be as `look` says; with `content` that is the image's, or `text`, else what it was."""
         over = self._over(image["path"])
-        source, before = (over.source, over.text) if over is not None and over.path == image["path"] else ("", None)
+        source, before = "", over.text if over is not None and over.path == image["path"] else None
         if content:
             source = self._store.path("blobs", image["sha256"]) if image["type"] == "file" else image.get("aside", "")
-        elif not source:
-            source = image["path"]
+        elif look["type"] == "file":
+            source = self._lies(image["path"])
+        # A directory that only got its own aspects back says nothing of what is in it: what was put before does.
         self._placed.append(_Placed(image["path"], look, source, text if content else before))
 
     def look(self, path: str, whole: bool = False) -> Look:
@@ -45,18 +46,15 @@ class Scene:
             return looks.look(path, whole)
         if one.path == path:
             return one.look
-        return looks.look(one.source + path[len(one.path.rstrip("/")) :]) if one.source else {"type": "absent"}
+        return looks.look(self._lies(path)) if one.source else {"type": "absent"}
 
     def text(self, path: str) -> Optional[str]:
         """The text that will be in a file, or None where it is none or too long."""
         one = self._over(path)
         if one is not None and one.text is not None:
             return one.text
-        source = path
-        if one is not None:
-            source = one.source if one.path == path else one.source + path[len(one.path.rstrip("/")) :]
         try:
-            with open(source, "rb") as file:
+            with open(self._lies(path), "rb") as file:
                 return texts.plain(file.read(texts.LIMIT + 1))
         except OSError:
             return None
@@ -67,18 +65,23 @@ class Scene:
 
     def holds(self, path: str) -> List[str]:
         """What a directory will hold."""
-        one = self._over(path)
-        where = path if one is None or not one.source else one.source + path[len(one.path.rstrip("/")) :]
         try:
-            names = sorted(os.listdir(where))
+            names = sorted(os.listdir(self._lies(path)))
         except OSError:
             return []
         return [one for one in names if self.look(os.path.join(path, one))["type"] != "absent"]
 
-    def _over(self, path: str) -> Optional[_Placed]:
-        """The last thing put there, or above it where that says what is in it."""
+    def _lies(self, path: str) -> str:
+        """Where on the disk that lies which will be at the path."""
+        one = self._over(path, content=True)
+        if one is None:
+            return path
+        return one.source + path[len(one.path.rstrip("/")) :] if one.source else ""
+
+    def _over(self, path: str, content: bool = False) -> Optional[_Placed]:
+        """The last thing put there, or above it where that says what is in it; for `content` only what tells it."""
         for one in reversed(self._placed):
-            if one.path == path:
+            if one.path == path and not (content and one.look["type"] == "directory" and not one.source):
                 return one
             if _inside(path, one.path) and (one.source or one.look["type"] != "directory"):
                 return one

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from .desk import Desk
 from .fingerprint import difference
 from .host import LabHost
 from .lab import Lab
-from .test_acceptance import Desk
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 

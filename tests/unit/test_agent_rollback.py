@@ -202,7 +202,9 @@ def test_what_was_taken_back_and_done_again_is_taken_back_once(agents: Agents, p
 
 
 def test_what_is_no_file_is_compared_name_by_name(tmp_path: Path) -> None:
-    changed = {"running": ["old", "new"], "state": ["stopped", "started"], "enabled": [False, False]}
+    changed: dict[str, list[object]] = {
+        "running": ["old", "new"], "state": ["stopped", "started"], "enabled": [False, False],
+    }
     for now, comes, stays, refused in (
         ({"running": "new", "state": "started", "enabled": False}, ["running", "state"], [], []),
         ({"running": "new", "state": "started", "enabled": True}, ["running", "state"], ["enabled"], []),

@@ -281,6 +281,8 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> List[Left]:
     told = describe(undo)
     event.update({name: told[name] for name in ("diff", "preview") if name in told})
     try:
+        for way in undo.ways:
+            _note(way, host)  # before the kind does its part, which may go through the same paths
         if task.undo and not undo.redo:
             _author_undo(session, task, host)
         elif undo.redo:
@@ -325,16 +327,23 @@ def _go(way: Way, host: Any) -> str:
     if way.aspects == ():
         return ""
     image, aspects = way.image, way.aspects
-    replaced = aspects is None or "content" in aspects  # then nobody can write into what the image holds by hard links
-    host.touch_image(
-        image["path"], whole=bool(image["whole"]) or image["type"] == "tree", link=replaced,
-        content=image["type"] != "file" or host.store.has(image["sha256"]),
-    )
     if way.text is not None:
         sha256, size = host.store.put(way.text.encode())
         image = {**image, "sha256": sha256, "size": size, "mtime_ns": time.time_ns()}
         aspects = (*(aspects or ()), "mtime_ns")
     return images.restore(image, host.store, aspects)
+
+
+def _note(way: Way, host: Any) -> None:
+    """Journals what is at a path that goes back, so that this can be undone too. Raises OSError."""
+    if way.aspects == ():
+        return
+    image, aspects = way.image, way.aspects
+    replaced = aspects is None or "content" in aspects  # then nobody can write into what the image holds by hard links
+    host.touch_image(
+        image["path"], whole=bool(image["whole"]) or image["type"] == "tree", link=replaced,
+        content=image["type"] != "file" or host.store.has(image["sha256"]),
+    )
 
 
 def _kept(now: Resource | None, task: Task) -> Dict[str, Any]:

@@ -281,8 +281,9 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> List[Left]:
     told = describe(undo)
     event.update({name: told[name] for name in ("diff", "preview") if name in told})
     try:
-        for way in undo.ways:
-            _note(way, host)  # before the kind does its part, which may go through the same paths
+        alone = not (task.undo or undo.redo) and (before is None or type(before).restore is Resource.restore)
+        for way in undo.ways:  # before the kind does its part, which may go through the same paths
+            _note(way, host, alone)
         if task.undo and not undo.redo:
             _author_undo(session, task, host)
         elif undo.redo:
@@ -334,12 +335,16 @@ def _go(way: Way, host: Any) -> str:
     return images.restore(image, host.store, aspects)
 
 
-def _note(way: Way, host: Any) -> None:
-    """Journals what is at a path that goes back, so that this can be undone too. Raises OSError."""
+def _note(way: Way, host: Any, alone: bool) -> None:
+    """Journals what is at a path that goes back, so that this can be undone too. Raises OSError.
+
+    `alone` tells that nothing but the way itself changes the path.
+    """
     if way.aspects == ():
         return
     image, aspects = way.image, way.aspects
-    replaced = aspects is None or "content" in aspects  # then nobody can write into what the image holds by hard links
+    # Then nobody can write into what the image holds by hard links.
+    replaced = alone and (aspects is None or "content" in aspects)
     host.touch_image(
         image["path"], whole=bool(image["whole"]) or image["type"] == "tree", link=replaced,
         content=image["type"] != "file" or host.store.has(image["sha256"]),

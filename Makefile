@@ -33,7 +33,7 @@ types: $(VENV)/.test ## mypy --strict
 	$(BIN)/mypy
 
 fast: $(VENV)/.test ## tests that need no lab
-	$(BIN)/pytest -m "not lab and not bench" tests
+	$(BIN)/pytest -n auto --dist loadfile -m "not lab and not bench" tests
 
 lab: $(VENV)/.test ## tests on disposable hosts; needs root and systemd-nspawn
 	@sh tools/lab-needs

@@ -12,6 +12,7 @@ from personaplex_provision.agent import journal as journals
 from personaplex_provision.agent import kinds, step, texts
 from personaplex_provision.agent.foresight import Foresight, Way, said
 from personaplex_provision.agent.journal import Journal, Record
+from personaplex_provision.agent.left import Left
 from personaplex_provision.agent.recovery import images_of, settle
 from personaplex_provision.agent.resource import Resource, ResourceError
 from personaplex_provision.agent.session import Message, Session
@@ -210,15 +211,6 @@ def _told(value: Any, field: str, secret: Dict[str, str]) -> Any:
     return f"(secret {secret[field]})" if field in secret and value is not None else step.shown(value)
 
 
-@dataclass
-class Left:
-    """A step of which something is not taken back: why, and whether that is a failure and no property of the step."""
-
-    name: str
-    why: str
-    failure: bool
-
-
 def take_back(session: Session, journal: Journal, undos: List[Undo]) -> List[Left]:
     """Takes the steps back in order, as `look_ahead` saw them, journaled so that this can be undone too.
 
@@ -237,16 +229,6 @@ def _last(session: Session, undo: Undo) -> bool:
     """Whether a step is taken back after all others, which it has to see taken back."""
     before = _before(session, undo)
     return before is not None and not undo.redo and _wanted(session, undo.task, before).restored_last(before)
-
-
-def remaining(left: List[Left], number: int) -> Message:
-    """The diagnostic that says what is left and how a person mends it; `number` is how many steps there were."""
-    lines = [f'"{one.name}": {one.why}' for one in left]
-    again = "mend what is named, then `provision rollback` goes on with what is left"
-    by_hand = "see to what is named by hand: nothing else is left of the run"
-    return {"type": "diagnostic", "severity": "error", "detail": "\n".join(lines),
-            "summary": f"not everything could be taken back: {len(left)} of {number} steps left something",
-            "hint": again if any(one.failure for one in left) else by_hand}
 
 
 def _take_back(session: Session, journal: Journal, undo: Undo) -> List[Left]:

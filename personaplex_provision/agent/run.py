@@ -9,6 +9,7 @@ from personaplex_provision.agent.confirm import Confirm, disarm
 from personaplex_provision.agent.door import Door
 from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.lease import Lease
+from personaplex_provision.agent.left import remaining
 from personaplex_provision.agent.protocol import Channel
 from personaplex_provision.agent.runner import Runner
 from personaplex_provision.agent.session import Message, Session
@@ -113,7 +114,7 @@ class Run:
         rollback.look_ahead(self.session, undos, force=True)
         left = rollback.take_back(self.session, self.journal, undos)
         if left:
-            told = rollback.remaining(left, len(undos))
+            told = remaining(left, len(undos))
             self.journal.write(told.pop("type"), **told)
         return "rollback failed" if left else "rolled back"
 

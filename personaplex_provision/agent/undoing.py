@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import List, Optional, Tuple
 
 from personaplex_provision.agent import history, recovery, rollback
+from personaplex_provision.agent.left import remaining
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.run import Run
 from personaplex_provision.agent.session import Message, Session
@@ -83,7 +84,7 @@ def roll_back(session: Session, message: Message, run: Run) -> None:
     left = rollback.take_back(session, run.journal, undos)
     good, stopped = not any(one.failure for one in left), session.stopping.is_set()
     if not good and not stopped:
-        session.send(rollback.remaining(left, len(undos)))
+        session.send(remaining(left, len(undos)))
     run.close("ok" if good else "interrupted" if stopped else "failed", undoes=runs if good else [])
     session.reply({"type": "rolled_back", "good": good, "runs": runs, "stopped": stopped and not good})
 

@@ -76,7 +76,8 @@ class Conversation:
         while True:
             message = self._receive()
             kind = message["type"]
-            number = int(message.pop("n", 0))
+            told = message.pop("n", 0)
+            number = told if isinstance(told, int) else 0
             if number and number <= self.last and kind != "confirm":
                 continue  # told before the connection was lost
             if kind != "handler_owed":  # what comes next has the same number

@@ -237,6 +237,9 @@ class HostRun(HostLink):
         if "observed" in event:
             self.observed[address] = event.pop("observed")
         self._part.entries[address] = event
+        task = self._task(address)
+        if task is not None and event.get("probe") and "result" in event:
+            results.judge_probe(task, event, self._part.compiled.judges.get(address))
         action = event["action"]
         refusing = event["kind"] in ("assert", "fail") or event["kind"].startswith("check_")
         if event.get("problem") and refusing and self._refuses(address):
@@ -248,16 +251,14 @@ class HostRun(HostLink):
             self.outcome.unknown += 1
         elif action != "none":
             self.outcome.pending += 1
-            task = self._task(address)
             if task is not None and task.changed is False:
                 self.outcome.pending -= 1
                 self.outcome.unknown += 1
         if action != "none":
             name = str(event.get("reversible", "unknown"))
             self.outcome.classes[name] = self.outcome.classes.get(name, 0) + 1
-        task = self._task(address)
         if task is not None and (task.register or task.judged):
-            self._register(address, results.of_plan(task, event, self._part.compiled.judges.get(address)))
+            self._register(address, results.of_plan(task, event))
 
     def _refuses(self, address: str) -> bool:
         """Whether a check that already fails forbids the whole run: nothing would rescue or ignore it."""

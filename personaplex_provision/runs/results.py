@@ -29,15 +29,24 @@ def register(results: dict[str, Any], compiled: Compiled, address: str, result: 
             results[join] = Later(whole, join) if open_ else whole
 
 
-def of_plan(task: Task, event: Event, judge: Judge | None) -> Any:
+def judge_probe(task: Task, event: Event, judge: Judge | None) -> None:
+    """What was asked while planning and failed will fail when it is applied: its entry in the plan says so."""
+    result = {"changed": False, "failed": False, **event["result"]}
+    said = str(result.get("msg", ""))
+    if judge is not None:
+        verdict = judge.verdict(result, 1)
+        result.update(changed=verdict["changed"], failed=verdict["failed"])
+        said = verdict["reason"]
+    event["result"] = result
+    if result["failed"] and not task.ignore_errors:
+        event.update(action="unknown", problem=said, reason=f"as things stand this will fail: {said}")
+
+
+def of_plan(task: Task, event: Event) -> Any:
     """What a task whose result is wanted registers while planning, or None; takes the result out of the event."""
     action, address = event["action"], task.address
     if "result" in event:
-        result = {"changed": False, "failed": False, **event.pop("result")}
-        if judge is not None and event.get("probe"):
-            verdict = judge.verdict(result, 1)
-            result.update(changed=verdict["changed"], failed=verdict["failed"])
-        return result
+        return {"changed": False, "failed": False, **event.pop("result")}
     if event.get("skipped"):
         return {"skipped": True, "changed": False, "failed": False}
     if event.get("later"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from dataclasses import dataclass
 from typing import List, Tuple
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._apt_command import ENVIRONMENT
 from personaplex_provision.agent.resources._debian_version import compare
 from personaplex_provision.agent.space import human
@@ -95,3 +97,22 @@ def refusal(text: str) -> str:
 def _version(host: Host, name: str) -> str:
     found = host.packages().get(name)
     return found.version if found is not None and found.status == "installed" else ""
+
+
+def guard(done: Transaction, forbid: List[str], allow_downgrade: bool) -> None:
+    """Raises ResourceError for a transaction that would install what is forbidden, or an older version unasked."""
+    for name, _, version in done.steps:
+        for pattern in forbid:
+            if version and fnmatch.fnmatchcase(name.split(":")[0], pattern):
+                raise ResourceError(
+                    f"refused: {name} {version} would be installed, which the task forbids",
+                    f'it matches "{pattern}" in forbid; the transaction has {len(done.steps)} packages',
+                    "ask for a package that does not bring it along",
+                )
+    older = downgrades(done.steps)
+    if older and not allow_downgrade:
+        name, have, want = older[0]
+        raise ResourceError(
+            f"refused: {name} would go back from {have} to {want}",
+            hint="say `allow_downgrade: true` if that is meant",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import time
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ from personaplex_provision.agent.resources._apt_command import (
 from personaplex_provision.agent.resources._apt_image import ARCHIVES, SIZE, AptImage, image_name
 from personaplex_provision.agent.resources._apt_rollback import broken, repair, take_back
 from personaplex_provision.agent.resources._apt_spec import SPEC, lost_versions, name_of, parts, pinned
-from personaplex_provision.agent.resources._apt_transaction import Transaction, downgrades, simulate
+from personaplex_provision.agent.resources._apt_transaction import Transaction, guard, simulate
 from personaplex_provision.agent.resources._debian_version import compare
 from personaplex_provision.agent.resources._repack import installed_size
 
@@ -178,7 +177,7 @@ class Apt(Resource):
         if done.error:
             found.reason = done.error
             return found
-        self._guard(done)
+        guard(done, self.forbid, self.allow_downgrade)
         found.transaction = [list(one) for one in done.steps]
         found.size, found.room = done.said, [done.fetch, done.disk]
         found.lost = lost_versions(host, done.steps)
@@ -249,7 +248,7 @@ class Apt(Resource):
         done = self._simulate(host, missing)
         if done.error:
             raise ResourceError("apt-get refuses", done.error, self._hint(done.error, now))
-        self._guard(done)
+        guard(done, self.forbid, self.allow_downgrade)
         if not done.steps:
             return
         lost = image.keep(done.steps)
@@ -378,24 +377,6 @@ class Apt(Resource):
             return [*found, "remove", *missing]
         specs = [one for one in self._asked() if self.state == "latest" or name_of(one) in missing]
         return [*found, "install", *(name_of(one) if ">=" in one else one for one in specs)]
-
-    def _guard(self, done: Transaction) -> None:
-        """Refuses a transaction that would install what is forbidden, or an older version unasked."""
-        for name, _, version in done.steps:
-            for pattern in self.forbid:
-                if version and fnmatch.fnmatchcase(name.split(":")[0], pattern):
-                    raise ResourceError(
-                        f"refused: {name} {version} would be installed, which the task forbids",
-                        f'it matches "{pattern}" in forbid; the transaction has {len(done.steps)} packages',
-                        "ask for a package that does not bring it along",
-                    )
-        older = downgrades(done.steps)
-        if older and not self.allow_downgrade:
-            name, have, want = older[0]
-            raise ResourceError(
-                f"refused: {name} would go back from {have} to {want}",
-                hint="say `allow_downgrade: true` if that is meant",
-            )
 
     def _hint(self, error: str, now: Apt) -> str:
         if "Unable to locate" in error or "was not found" in error or "no installation candidate" in error:

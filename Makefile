@@ -37,7 +37,8 @@ fast: $(VENV)/.test ## tests that need no lab
 
 lab: $(VENV)/.test ## tests on disposable hosts; needs root and systemd-nspawn
 	@sh tools/lab-needs
-	$(BIN)/pytest -rs -m "lab or bench" tests
+	$(BIN)/pytest -n 2 --dist loadfile -rs -m "lab and not bench" tests
+	$(BIN)/pytest -rs -m bench tests
 
 coverage: $(VENV)/.test ## how much of agent/ and planning/ the tests reach, agents on lab hosts included
 	@sh tools/lab-needs

@@ -121,18 +121,18 @@ class Link:
                     self._alone = time.monotonic()
             return 0.0 if self._alone is None else max(time.monotonic() - self._alone, 0.001)
 
-    def tell(self, messages: List[Message]) -> None:
-        """Tells everybody. Output waits for room; what the journal holds does not, and can be told again."""
+    def tell(self, messages: List[Message], answering: bool = False) -> None:
+        """Tells everybody, or who is `answering`. Output waits for room; what the journal holds can be told again."""
         patient = any(one["type"] == "task_output" for one in messages)
         with self._lock:
-            peers = list(self._peers)
+            peers = [one for one in self._peers if one.answers or not answering]
         for peer in peers:
             peer.put(messages, patient)
 
     def reply(self, message: Message) -> None:
         """Answers the controller."""
         self.replies.append(message)
-        self.tell([message])
+        self.tell([message], answering=True)
 
     def drain(self, patience: float = 5.0) -> None:
         """Waits until everybody was told everything."""

@@ -99,7 +99,10 @@ class Session:
             if not self.connected and self.link is None:
                 raise Disconnected
             self._questions[number] = question, answer
-        self.send(question)
+        if self.link is not None:  # who only watches could not answer
+            self.link.tell([self.clean(question)], answering=True)
+        else:
+            self.send(question)
         found = self._answer(number, answer)
         if found is None:
             raise Disconnected

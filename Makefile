@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-COVERING ?= tests/unit tests/golden tests/flows tests/laws tests/proofs
+COVERING ?= tests
 
 .PHONY: help demo test fast lab lint types coverage soak bench bench-quick schema clean
 

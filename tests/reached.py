@@ -63,6 +63,18 @@ del watch
 """
 
 
+ELSEWHERE = """
+from personaplex_provision.executors import bundle
+plain = bundle._sources
+def sources():
+    found = plain()
+    package, text = found[START]
+    return {**found, START: (package, text.replace(FIRST, TRACED))}
+bundle._sources = sources
+"""
+"""Does the same in every `provision` that the tests start: Python runs a `sitecustomize` that it finds on its path."""
+
+
 class Reached:
     """Makes agents leave what they reached, and collects it; `finish` hands it to coverage."""
 
@@ -76,14 +88,21 @@ class Reached:
     def start(self) -> None:
         """From here on agents are traced, and a lab host is asked before its power is cut."""
         plain, cut = bundle._sources, Machine.off
+        code = TRACING.replace("PLACE", repr(str(self.place))).replace("AGENT", repr("personaplex_provision/agent"))
+        traced = FIRST[:-1] + f"; exec(compile({code!r}, 'tracing', 'exec'))\n".encode()
 
         def sources() -> dict[str, tuple[bool, bytes]]:
             found = plain()
             package, text = found[START]
             assert text.count(FIRST) == 1
-            code = TRACING.replace("PLACE", repr(str(self.place))).replace("AGENT", repr("personaplex_provision/agent"))
-            traced = FIRST[:-1] + f"; exec(compile({code!r}, 'tracing', 'exec'))\n".encode()
             return {**found, START: (package, text.replace(FIRST, traced))}
+
+        site = self.place / "site.d"
+        site.mkdir()
+        elsewhere = ELSEWHERE.replace("START", repr(START)).replace("FIRST", repr(FIRST))
+        elsewhere = elsewhere.replace("TRACED", repr(traced))
+        (site / "sitecustomize.py").write_text(elsewhere)
+        self._patch.setenv("PYTHONPATH", str(site))
 
         def off(machine: Machine) -> None:
             if machine._init:

@@ -12,10 +12,7 @@ def add_parser(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser("attach", help="go on showing a run that is going on")
     parser.add_argument("of", nargs="?", default="", metavar="RUN", help="which one (default: the newest)")
-    flags.hosts(parser)
-    flags.forks(parser)
-    for add in (flags.values, flags.link, flags.secrets, flags.output):
-        add(parser)
+    flags.asking(parser)
     parser.set_defaults(run=run)
 
 

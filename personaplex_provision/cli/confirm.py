@@ -12,10 +12,7 @@ def add_parser(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser("confirm", help="confirm that a host can still be reached")
     parser.add_argument("of", metavar="RUN", help="the run that waits for it")
-    flags.hosts(parser)
-    flags.forks(parser)
-    for add in (flags.values, flags.link, flags.secrets, flags.output):
-        add(parser)
+    flags.asking(parser)
     parser.set_defaults(run=run)
 
 

@@ -123,6 +123,14 @@ def everything(parser: argparse.ArgumentParser) -> None:
         add(parser)
 
 
+def asking(parser: argparse.ArgumentParser) -> None:
+    """All flags of a command that connects to hosts and needs no playbook."""
+    hosts(parser)
+    forks(parser)
+    for add in (values, link, secrets, output):
+        add(parser)
+
+
 def project(parser: argparse.ArgumentParser) -> None:
     """All flags of a command that reads the inventory and connects to nothing."""
     for add in (hosts, values, secrets, output):

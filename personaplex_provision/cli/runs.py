@@ -25,10 +25,7 @@ def add_parser(subparsers: Any) -> None:
                        help="the oldest go until the rest takes no more than this (2G, 500M)")
     group.add_argument("-y", "--yes", action="store_true", help="do not ask")
     flags.lock(group)
-    flags.hosts(parser)
-    flags.forks(parser)
-    for add in (flags.values, flags.link, flags.secrets, flags.output):
-        add(parser)
+    flags.asking(parser)
     parser.set_defaults(run=run)
 
 

@@ -47,6 +47,8 @@ class Way:
     preview: str = ""
     note: str = ""
     "What has to stay and why."
+    perhaps: str = ""
+    "What may have to stay, where that is only known then."
 
 
 @dataclass
@@ -61,6 +63,8 @@ class Foresight:
 
     def __post_init__(self) -> None:
         self.scene = Scene(self.store)
+        self.blind = False
+        "Whether a step before ends in an author's `undo:`, of which nobody knows what it removes."
         self._standing: Dict[str, Dict[str, Any]] = {}
         "What is no file, as it will be: of each thing name -> value."
 
@@ -165,10 +169,12 @@ class Foresight:
         way.forced = bool(way.refused)
         path, aspects = way.image["path"], way.aspects
         if before["type"] == "absent" and now["type"] == "directory" and not way.image["whole"]:
-            held = self.scene.holds(path)
-            if held:
-                way.note = f"{path} stays: it holds {', '.join(held[:5])}, which this run did not make"
+            held = ", ".join(self.scene.holds(path)[:5])
+            if held and not self.blind:
+                way.note = f"{path} stays: it holds {held}, which this run did not make"
                 return way
+            if held:
+                way.perhaps = f"{path} goes if {held} in it is gone by then, which an `undo:` may see to"
         after = before if aspects is None else {**now, **{one: before.get(one) for one in aspects}}
         if way.text is not None:
             after["content"] = hashlib.sha256(way.text.encode()).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import journal as journals
@@ -110,6 +110,7 @@ def look_ahead(session: Session, undos: List[Undo], force: bool = False) -> None
         if undo.possible:
             undo.beside = _beside(session, foresight, undo)
             undo.ways = foresight.ways(undo.run, undo.images, undo.marks, undo.ended)
+            foresight.blind = foresight.blind or (undo.task.undo is not None and not undo.redo)
 
 
 def _beside(session: Session, foresight: Foresight, undo: Undo) -> Optional[Way]:
@@ -176,7 +177,7 @@ def describe(undo: Undo) -> Message:
     preview = "\n".join(way.preview for way in undo.ways if way.preview)
     if preview:
         found["preview"] = preview
-    found.update(_remarks(undo))
+    found.update(_remarks(undo, [way.perhaps for way in undo.all_ways() if way.perhaps]))
     if found.get("refused"):
         found["action"] = "refused"
     return found
@@ -187,8 +188,8 @@ def _event(undo: Undo) -> Message:
     return {"task": task.address, "name": task.name, "kind": task.kind, "undoes": undo.run}
 
 
-def _remarks(undo: Undo) -> Message:
-    """What stays and what is refused, and the reason in words."""
+def _remarks(undo: Undo, perhaps: Sequence[str] = ()) -> Message:
+    """What stays and what is refused, and the reason in words; with what may `perhaps` stay."""
     if not undo.possible:
         return {"reason": "it cannot be taken back and has no `undo:`"}
     ways = undo.all_ways()
@@ -197,7 +198,7 @@ def _remarks(undo: Undo) -> Message:
     forced = [one for way in ways for one in way.refused if way.forced]
     notes = [way.note for way in ways if way.note]
     words = [f"stays as someone made it since: {said(one)}" for one in stays]
-    words += notes
+    words += [*notes, *perhaps]
     parts = {"stays": stays, "notes": notes, "refused": refused, "overridden": forced}
     found: Message = {name: part for name, part in parts.items() if part}
     if forced:

@@ -231,3 +231,23 @@ def until(path: Path) -> None:
         assert time.monotonic() < end, f"{path} never came"
         time.sleep(0.02)
     assert os.path.exists(path)
+
+
+def test_what_an_undo_may_clear_away_is_no_promise_and_no_false_report(bench: Bench) -> None:
+    bench.tasks("""
+      tasks:
+      - name: top
+        file: {path: "{{ place }}/top", state: directory}
+      - name: fills it
+        command: touch "{{ place }}/top/made"
+        args: {creates: "{{ place }}/top/made"}
+        undo: {command: {argv: [rm, "{{ place }}/top/made"]}}
+    """)
+    assert bench.apply() == 0
+    assert bench.run("rollback", "--plan") == 0
+    planned = next(one for one in bench.events if one["type"] == "rollback_task" and one["name"] == "top")
+    assert "goes if made in it is gone by then" in planned["reason"]
+    assert bench.run("rollback", "-y") == 0
+    done = next(one for one in bench.events if one["type"] == "rollback_task" and one.get("outcome")
+                and one["name"] == "top")
+    assert "reason" not in done and bench.files() == {}

@@ -53,6 +53,7 @@ soak: $(VENV)/.test ## the long counts: every kill, a line of figures for each p
 	PROVISION_TORCH=1 $(BIN)/pytest tests/flows/test_torch_trap.py
 	PROVISION_ORDERS=20 $(BIN)/pytest -m "lab" tests/lab/test_order.py
 	PROVISION_CONTROLLERS=20 $(BIN)/pytest -m "lab" tests/lab/test_lease.py
+	PROVISION_STEP=120 $(BIN)/pytest -m "lab" tests/lab/test_detached.py
 
 bench: $(VENV)/.test ## us, the floor and our peers on lab hosts; writes docs/bench.json and docs/bench.svg (under 30 minutes)
 	@sh tools/lab-needs

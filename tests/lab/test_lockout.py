@@ -126,6 +126,20 @@ def test_a_person_may_be_the_one_who_confirms(desk: Desk) -> None:
     assert desk.run("rollback", "-y")[0] == 0
 
 
+@pytest.mark.parametrize("suite", ["bullseye", "trixie"])
+def test_the_other_pythons_do_so_too(lab: Lab, suite: str, tmp_path: Path) -> None:
+    with lab.host(suite) as host:
+        desk = Desk(lab, tmp_path, {"one": host.address})
+        before = host.fingerprint()
+        code, said = desk.run("apply", "-y", "--confirm-timeout", "3", "-T", "2", desk.playbook(KEY, "other"))
+        assert code == 3 and "nobody confirmed" in said, said
+        settled(host)
+        assert difference(before, host.fingerprint()) == []
+        fine = desk.playbook(KEY.replace("/home/lab/.ssh/authorized_keys", "/etc/hosts.deny"), "fine")
+        assert desk.run("apply", "-y", fine)[0] == 0
+        assert desk.run("rollback", "-y")[0] == 0 and difference(before, host.fingerprint()) == []
+
+
 def settled(host: LabHost) -> None:
     """Waits until what watched over the run is gone."""
     deadline = time.monotonic() + 20

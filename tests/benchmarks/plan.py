@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks import tools
-from tests.benchmarks.timing import Times, once
+from tests.benchmarks.timing import Run, Times, once
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 
@@ -24,6 +25,13 @@ class Bench:
         once(self.tools[1].command([host]), self.tools[1].environment)
         # Fails to be measured when anything is not in state.
         self.detailed = [*self.tools[0].command([host]), "--detailed-exitcode"]
+
+    def bare(self) -> Run:
+        """The least that anything over SSH costs: a connection and `python3 -c pass`."""
+        access = self.host.access
+        argv = [sys.executable, "-m", "tests.benchmarks.bare", self.host.address, str(access.identity),
+                str(access.known_hosts)]
+        return once(argv, {})
 
     def run(self, rounds: int) -> list[Times]:
         """All, in turn; once before to warm up. Raises CalledProcessError."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.benchmarks import workload
 from tests.benchmarks.plan import LIMIT, Bench
-from tests.benchmarks.timing import once, table
+from tests.benchmarks.timing import Times, once, table
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.bench
@@ -36,6 +36,18 @@ def test_a_run_in_state_costs_at_most_two_floors(place: Bench) -> None:
         # Pairs, since a busy moment falls on both of a pair.
         ratio = statistics.median(mine / bare for mine, bare in zip(one.seconds, floor.seconds, strict=True))
         assert min(ratio, one.median / floor.median) <= LIMIT, table(times)
+
+
+@pytest.mark.lab
+def test_a_plan_costs_at_most_two_bare_connections(place: Bench) -> None:
+    bare, plan = Times("bare"), Times("plan")
+    for number in range(10):
+        one, other = place.bare(), once(place.detailed, place.tools[0].environment)
+        if number:
+            bare.runs.append(one)
+            plan.runs.append(other)
+    ratio = statistics.median(mine / least for mine, least in zip(plan.seconds, bare.seconds, strict=True))
+    assert min(ratio, plan.median / bare.median) <= LIMIT, table([plan, bare])
 
 
 def test_the_version_is_there_in_a_tenth_of_a_second() -> None:

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOP = Path(__file__).parents[2]
 ALL = os.environ.get("PROVISION_FAULTS") == "all"
-MINE = {"personaplex_user": "personaplex", "service_device": "cuda", "preflight_require_gpu": True}
+MINE = {"personaplex_user": "personaplex", "server_device": "cuda", "preflight_require_gpu": True}
 ADDRESSES = {
     "cuda_toolkit_repository_url", "cuda_toolkit_repository_key_url", "rust_server", "pyenv_repository",
     "python_mirror", "personaplex_repository", "personaplex_index_url", "huggingface_endpoint",

@@ -23,7 +23,7 @@ def variables(lab: Lab, suite: str = "bookworm") -> dict[str, object]:
         "preflight_require_gpu": False,
         "preflight_minimum_memory_mb": 500,
         "preflight_disk_space": [{"path": "/", "gigabytes": 1}],
-        "service_device": "cpu",
+        "server_device": "cpu",
         "offline_test_enabled": True,
         # NVIDIA's repository, signed with a key of the lab's own.
         "cuda_toolkit_repository_url": servers.apt.url,

@@ -141,7 +141,7 @@ def test_what_is_harmless_is_a_note_and_no_finding(tmp_path: Path, capsys: pytes
 
 
 def test_a_host_is_looked_at_and_what_it_lacks_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["doctor", "--json", "-e", f"personaplex_home={tmp_path} tls_directory={tmp_path} service_port=1"])
+    code = main(["doctor", "--json", "-e", f"personaplex_home={tmp_path} tls_directory={tmp_path} server_port=1"])
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     found = {one["rule"]: one for one in events if "rule" in one}
     assert code == 6 and {"no-virtualenv", "half-a-pair", "unit-down"} <= set(found)

@@ -95,7 +95,7 @@ def listens(s: Settings) -> None:
     if holder is not None and pid.isdigit() and int(pid) not in (0, holder):
         _, name = said(["ps", "-o", "args=", "-p", str(holder)])
         raise Fault(f"port {s.port} is held by another program: {name[:80]} (process {holder})", "",
-                    "stop it, or set service_port")
+                    "stop it, or set server_port")
     listens_only(s)
 
 

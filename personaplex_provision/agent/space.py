@@ -97,7 +97,7 @@ class Space:
     def _mount(self, path: str) -> _Mount:
         device = _device(path)
         if device not in self._mounts:
-            self._mounts[device] = _Mount(_mount_point(path))
+            self._mounts[device] = _Mount(mount_point(path))
         return self._mounts[device]
 
 
@@ -154,7 +154,8 @@ def _device(path: str) -> int:
     return os.stat(_existing(path)).st_dev
 
 
-def _mount_point(path: str) -> str:
+def mount_point(path: str) -> str:
+    """Where the file system is mounted that a path is on, or would be on once it exists."""
     path = os.path.realpath(_existing(path))
     device = os.stat(path).st_dev
     while path != "/" and os.stat(os.path.dirname(path)).st_dev == device:

@@ -76,8 +76,10 @@ class Task:
     external: bool = False
     "Whether the controller carries the task out itself (delegate_to) and reports the result."
     verify: dict[str, Any] | None = None
-    """For a check of a `verify:`: `{"within": seconds}` in which it is repeated, and `cause` and `fix` to be told when
-    it fails. It runs after its step, and is skipped when what it checks, `trigger_on`, was skipped."""
+    """For a check of a `verify:`: `{"within": seconds}` in which it is repeated. It runs after its step, and is skipped
+    when what it checks, `trigger_on`, was skipped."""
+    advice: dict[str, str] = field(default_factory=dict)
+    "What its author says of a failure: `cause`, `fix`."
     connectivity: bool = False
     "Whether the task can cut the connection itself."
     exclusive: list[str] = field(default_factory=list)

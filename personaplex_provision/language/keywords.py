@@ -89,8 +89,8 @@ listen            names        handler
 
 within            duration     check
 every             duration     check
-cause             text         check
-fix               text         check
+cause             text         {_TASK} check
+fix               text         {_TASK} check
 
 block             list         block
 rescue            list         block

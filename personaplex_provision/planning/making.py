@@ -253,7 +253,7 @@ class Maker:
             register=str(words.get("register", "")),
             connectivity="connectivity" in [str(one) for one in words.get("affects", ())],
             block=self.scope.block,
-            verify=manner.of(words, templar) if self.written.check else None,
+            verify=manner.of(words, templar) if self.written.check else None, advice=manner.advice(words, templar),
         )
 
     def title(self, templar: Templar | None, quiet: bool = False) -> str:

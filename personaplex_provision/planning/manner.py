@@ -1,4 +1,4 @@
-"""How a check of a `verify:` goes about its work: how long it is repeated, and what is said when it fails."""
+"""How a check of a `verify:` goes about its work, and what is said when it or another task fails."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ def of(words: Mapping, templar: Templar | None) -> dict[str, Any]:
     """`Task.verify` of a check with these keywords. Raises Pending, InvalidError."""
     if templar is None:
         return {"within": 0.0}
-    found: dict[str, Any] = {"within": _seconds(words, "within", templar, 0.0)}
-    for name in ("cause", "fix"):
-        if name in words:
-            found[name] = str(templar.render(words[name], words.at(name))).strip()
-    return found
+    return {"within": _seconds(words, "within", templar, 0.0)}
+
+
+def advice(words: Mapping, templar: Templar | None) -> dict[str, str]:
+    """`Task.advice` of a task with these keywords. Raises Pending, InvalidError."""
+    if templar is None:
+        return {}
+    given = [name for name in ("cause", "fix") if name in words]
+    return {name: str(templar.render(words[name], words.at(name))).strip() for name in given}
 
 
 def pace(words: Mapping, templar: Templar | None) -> float:

@@ -18,7 +18,7 @@ loop, variables, tags and privileges of it, and what comes after the step comes 
 A check that does not hold fails like a task: what requires its step is not started, `rescue` and `on_failure` apply.
 When nothing but checks failed, the exit code is 6. A plan lists checks and does not run them: what they look at is
 not there yet. A run without changes does not run them either; `provision verify PLAYBOOK` runs them all, changes
-nothing, and ends with 0 or 6 (`--json`, `--junit FILE`, `--milestones`, `--tags`).
+nothing, looks once, and ends with 0 or 6 (`--json`, `--junit FILE`, `--milestones`, `--tags`).
 """
 _MATCHERS = """\
 A field that wants something of what was found takes a value, which must be equal, or a mapping of matchers, which

@@ -67,11 +67,18 @@ def _group(group: list[HostPlanned], style: Style, verbosity: int, chain: Sequen
     rest = [f"{number} {words}" for number, words in counts if number]
     if rest:
         lines.append(style(f"  = {', '.join(rest)}", "dim"))
-    lines += _space(group, style)
+    lines += [*_notes(first, style), *_space(group, style)]
     if len(chain) > 1 and len(first.pending()) > 1:
         path = " → ".join(one_line(one, 40) for one in chain)
         lines.append(style(f"  critical path ({counted(len(chain), 'step')}): {path}", "dim"))
     return lines
+
+
+def _notes(host: HostPlanned, style: Style) -> list[str]:
+    """What `debug` says that is known already, as applying will say it."""
+    found = [(one, one["result"]) for one in host.entries if one.get("kind") == "debug" and "result" in one]
+    return [style(f"  {_name(one)}: {one_line(clean(str(result.get('msg', ''))), 400)}", "dim")
+            for one, result in found if not result.get("verbosity")]
 
 
 def _space(group: list[HostPlanned], style: Style) -> list[str]:

@@ -16,7 +16,7 @@ from personaplex_provision.planning.context import HostContext
 from personaplex_provision.planning.order import order, random_order
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.runs import results
-from personaplex_provision.runs.advice import advised
+from personaplex_provision.runs.advice import advised, words
 from personaplex_provision.runs.contents import inline
 from personaplex_provision.runs.conversation import Answer, Event
 from personaplex_provision.runs.hostlink import HostLink
@@ -236,8 +236,10 @@ class HostRun(HostLink):
         assert self._part is not None
         if "observed" in event:
             self.observed[address] = event.pop("observed")
-        self._part.entries[address] = event
         task = self._task(address)
+        if event.get("problem"):
+            event = {**event, **words(task, event)}
+        self._part.entries[address] = event
         if task is not None and event.get("probe") and "result" in event:
             results.judge_probe(task, event, self._part.compiled.judges.get(address))
         action = event["action"]

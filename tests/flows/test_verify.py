@@ -11,6 +11,7 @@ import pytest
 
 from personaplex_provision.cli.main import main
 from tests.flows.conftest import Bench
+from tests.proofs.canaries import seen
 
 
 @pytest.fixture
@@ -276,3 +277,95 @@ def test_a_probe_that_fails_leaves_only_its_own_checks_untold(bench: Bench) -> N
     """)
     assert bench.run("verify", str(bench.folder / "site.yml")) == 0
     assert bench.outcomes() == {"untold": "skipped", "told": "ok"}
+
+
+def test_alone_checks_look_once_since_nothing_was_done_to_wait_for(bench: Bench) -> None:
+    bench.tasks("""
+        tasks:
+          - name: step
+            debug: {msg: x}
+            verify: [{name: never, file: "{{ place }}/nowhere", within: 10m}]
+    """)
+    assert bench.run("verify", str(bench.folder / "site.yml")) == 6
+
+
+def test_any_task_says_what_its_failure_means_and_what_to_do_while_planning_too(bench: Bench) -> None:
+    bench.tasks("""
+        tasks:
+          - name: room
+            check_disk: {path: "{{ place }}", free_gib: {ge: 100000000}}
+            cause: "the disk of {{ inventory_hostname }} is small"
+            fix: buy another
+          - name: fails
+            requires: []
+            command: "false"
+            fix: do not do that
+    """)
+    assert bench.run("plan", str(bench.folder / "site.yml")) == 10
+    told = next(one for one in bench.events if one["type"] == "diagnostic")
+    assert (told["detail"], told["hint"]) == ("cause: the disk of localhost is small", "buy another")
+    bench.tasks("""
+        tasks: [{name: fails, command: "false", fix: do not do that}]
+    """)
+    assert bench.apply() == 4
+    assert next(one for one in bench.events if one.get("outcome") == "failed")["diagnostic"]["hint"] == "do not do that"
+
+
+def test_a_plan_shows_what_debug_will_say_and_what_it_knows_of_it(bench: Bench) -> None:
+    bench.tasks("""
+        tasks:
+          - {name: greeting, debug: {msg: "hello {{ inventory_hostname }}"}}
+          - {name: quiet, debug: {msg: unheard, verbosity: 1}}
+          - {name: step, copy: {dest: "{{ place }}/a", content: one}}
+    """)
+    assert bench.text("plan") == 0
+    assert "  greeting: hello localhost\n" in bench.out and "unheard" not in bench.out
+
+
+CANARY = "can/ary+verify=%7&?z"
+
+
+def test_a_check_betrays_no_secret_it_was_given_or_found(
+    bench: Bench, capsys: pytest.CaptureFixture[str], port: int,
+) -> None:
+    bench.write("key", "of the vault\n")
+    secrets = bench.write("secrets.yml", f"token: '{CANARY}'\n")
+    assert main(["vault", "encrypt", "--vault-password-file", "key", str(secrets)]) == 0
+    bench.tasks("""
+        tasks:
+          - name: step
+            debug: {msg: x}
+            verify:
+              - name: found in a file
+                file: {path: "{{ place }}/seen", content: {equals: other}}
+              - name: wanted of a file
+                file: {path: "{{ place }}/other", content: {contains: "{{ token }}"}}
+              - name: said by a command
+                command: {argv: [sh, -c, 'cat; cat >&2 < "$1"; exit 3', x, "{{ place }}/seen"], stdin: "{{ token }}"}
+              - name: in the argument of a command
+                command: {argv: ["false", "{{ token }}"]}
+              - name: in an address and a header
+                uri:
+                  url: "http://127.0.0.1:{{ number }}/{{ token | urlencode }}?key={{ token | urlencode }}"
+                  headers: {Authorization: "Bearer {{ token }}"}
+                  timeout: 0.3
+              - name: "advised {{ token }}"
+                file: /nowhere
+                cause: "it is {{ token }}"
+                fix: "use {{ token | b64encode }}"
+              - name: of a hub
+                hub_gate: {repo: o/m, endpoint: "http://127.0.0.1:1", token: "{{ token }}"}
+    """, vars_files="[secrets.yml]", tags="[milestone1]")
+    (bench.place / "seen").write_text(CANARY)
+    (bench.place / "other").write_text("x")
+    site, report = str(bench.folder / "site.yml"), bench.folder / "report.xml"
+    words = [site, "-e", f"number={port}", "--vault-password-file", "key", "--junit", str(report)]
+    said = {}
+    for way in ("--milestones", "-vv", "--json"):
+        assert main(["verify", *words, way]) == 6
+        told = capsys.readouterr()
+        said[way] = told.out + told.err
+        said[f"junit beside {way}"] = report.read_text()
+    assert said["--json"].count('"outcome":"failed"') == 7
+    for way, text in said.items():
+        assert seen(text.encode(), [CANARY]) == [], way

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from tests.lab.fingerprint import difference
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
+from tests.lab.standins.card import Card
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -121,44 +123,115 @@ def _keeps_the_token(workstation: Workstation) -> None:
     assert workstation.host.run(search, check=False).stdout.split() == ["/home/lab/personaplex/.env"]
 
 
-@pytest.mark.parametrize(("which", "status", "said"), [
-    ("none", 10, "there is no Hugging Face token"),
-    ("unknown", 10, "does not know the token (401)"),
-    ("without licence", 10, "Accept the licence"),
+@pytest.fixture(scope="module")
+def blank(lab: Lab) -> Iterator[Workstation]:
+    """A blank machine with a card, which nothing is written on: every plan of it is refused, or changes nothing."""
+    with lab.host("bookworm") as host:
+        host.insert_card()
+        yield Workstation(lab, host)
+
+
+def refused(blank: Workstation, **settings: Any) -> str:
+    """What an apply says that is refused before anything was written."""
+    before = blank.host.fingerprint()
+    code = blank.run("apply", "playbooks/wsl2.yml", "-y", "-e", json.dumps(settings))
+    assert difference(before, blank.host.fingerprint()) == []
+    assert code == 10, blank.said
+    return " ".join(f"{one['summary']} {one.get('detail', '')} {one.get('hint', '')}" for one in blank.events()
+                    if one["type"] == "diagnostic")
+
+
+@pytest.mark.parametrize(("which", "said", "do"), [
+    ("none", "access is no token", "there is no Hugging Face token. Accept the licence on"),
+    ("unknown", "access is bad token", "mistyped, expired or revoked; make a new one"),
+    ("without licence", "access is licence not accepted", "accept the licence on"),
 ])
-def test_a_token_that_will_not_do_is_told_by_the_plan(
-    workstation: Workstation, which: str, status: int, said: str
-) -> None:
-    hub = workstation.lab.standins.hub
+def test_a_token_that_will_not_do_is_told_by_the_plan(blank: Workstation, which: str, said: str, do: str) -> None:
+    hub = blank.lab.standins.hub
     token = {"none": "", "unknown": "hf_unknown", "without licence": hub.token_without_licence}[which]
-    assert workstation.run("plan", "playbooks/wsl2.yml", "-e", json.dumps({"huggingface_token": token})) == status
-    assert said in workstation.said
+    told = refused(blank, huggingface_token=token)
+    assert f"the hub gives the model: voices.tgz of {hub.repository}: {said}" in told and do in told
+    assert not token or token not in blank.said
 
 
-def test_an_unsupported_machine_is_refused_before_anything_changes(workstation: Workstation) -> None:
-    before = workstation.host.fingerprint()
-    needs = ["-e", json.dumps({"preflight_require_gpu": True, "preflight_minimum_memory_mb": 10**9})]
-    assert workstation.run("apply", "playbooks/wsl2.yml", "-y", *needs) == 10, workstation.said
-    assert "No NVIDIA card is visible" in workstation.said
-    assert "MiB of memory" in workstation.said
-    assert difference(before, workstation.host.fingerprint()) == []
-
-
-CARD = "#!/bin/sh\necho 'NVIDIA GeForce RTX 5090, {driver}, {capability}, {memory}, {memory}, GPU-0'\n"
-
-
-@pytest.mark.parametrize(("driver", "capability", "memory", "said"), [
-    ("581.57", "12.0", "32607", ""),
-    ("566.36", "12.0", "32607", "CUDA 12.8 needs 570 or newer"),
-    ("581.57", "7.5", "32607", "has compute capability 7.5"),
-    ("581.57", "12.0", "8192", "The largest card has 8192 MiB"),
+@pytest.mark.parametrize(("settings", "said", "do"), [
+    ({"preflight_minimum_memory_gib": 10**6}, "total_gib is ", ""),
+    ({"server_cpu_offload": True, "preflight_minimum_offload_memory_gib": 10**6}, "should be at least 1000000",
+     "--cpu-offload holds the whole model in the memory of the host"),
+    ({"preflight_disk_space": [{"path": "/var", "gib": 9000, "what": "the model"},
+                               {"path": "/usr", "gib": 1, "what": "tools"}]},
+     "9001 are needed: 9000 for the model, 1 for tools", "make room on /"),
+    ({"python_version": "3.13.1"},
+     "python_version is 3.13.1; torch, sentencepiece and sphn have wheels for 3.10 to 3.12", ""),
+    ({"preflight_architectures": ["riscv64"]}, "The processor is x86_64, for which sphn has no wheel", ""),
+    ({"preflight_wheels": [{"package": "sphn", "version": "9"}]},
+     "has no wheel of sphn 9 for Python 3.11 on x86_64", "mirror"),
+    ({"preflight_distributions": {"Debian": "99"}}, "supported are Debian from 99", ""),
+    ({"server_port": 22}, "port 22 is taken on", "-e server_port=N"),
+    ({"preflight_longest_download": 1e-9, "preflight_packages_gib": 50}, "minutes is ", "a mirror nearby"),
+    ({"personaplex_repository": "http://127.0.0.1:1/personaplex.git"}, "127.0.0.1:1 refused the connection", ""),
+    ({"personaplex_user": "root"}, "the server must not be: it has no authentication", ""),
+    ({"personaplex_user": "nobody-there"}, "the home of nobody-there, is not a directory", ""),
 ])
-def test_a_card_that_will_not_do_is_told_by_the_plan(
-    workstation: Workstation, driver: str, capability: str, memory: str, said: str
+def test_an_unsuitable_machine_is_refused_before_anything_is_written(
+    blank: Workstation, settings: dict[str, Any], said: str, do: str
 ) -> None:
-    path = "/usr/local/bin/nvidia-smi"
-    card = CARD.format(driver=driver, capability=capability, memory=memory)
-    workstation.host.run(["sh", "-c", f"cat > {path}; chmod 0755 {path}"], input=card)
-    wanted = json.dumps({"preflight_require_gpu": True})
-    assert workstation.run("plan", "playbooks/wsl2.yml", "-e", wanted) == (10 if said else 0), workstation.said
-    assert said in workstation.said
+    told = refused(blank, **settings)
+    assert said in told and do in told, told
+
+
+@pytest.mark.parametrize(("card", "said"), [
+    (Card(driver="566.36"), "driver is 566.36, and should be at least 570"),
+    (Card(capability=(7, 5)), "compute_capability is 7.5, and should be at least 8.0"),
+    (Card(memory=8192, free=8000), "memory_gib is 8.0, and should be at least 20"),
+    (Card(free=12000), "free_gib is 11.72, and should be at least 20"),
+    (Card(error="NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."),
+     "failed with exit status 9"),
+])
+def test_a_card_that_will_not_do_is_told_by_the_plan(blank: Workstation, card: Card, said: str) -> None:
+    card.insert(blank.host.root)
+    told = refused(blank, preflight_require_gpu=True)
+    assert said in told, told
+
+
+def test_a_build_for_cuda_13_wants_a_newer_driver(blank: Workstation) -> None:
+    Card(driver="575.51").insert(blank.host.root)
+    told = refused(blank, preflight_require_gpu=True, personaplex_torch_cuda_version="13.0")
+    assert "driver is 575.51, and should be at least 580" in told, told
+
+
+def test_a_plan_says_what_is_to_be_downloaded_and_how_little_memory_the_card_has(blank: Workstation) -> None:
+    Card(free=22000).insert(blank.host.root)
+    fetched = blank.lab.standins.hub.server.fetched("model.safetensors")
+    assert blank.run("plan", "playbooks/wsl2.yml", "-e", json.dumps({"preflight_require_gpu": True})) == 0, blank.said
+    told = {one["name"]: one["result"]["msg"] for one in blank.events()
+            if one.get("kind") == "debug" and "result" in one}
+    assert re.fullmatch(r"packages: 102\.4 MiB to download, less than a minute at [\d.e+]+ MB/s from [\d.]+; "
+                        r"model: [\d.]+ MiB to download, less than a minute at [\d.e+]+ MB/s from [\d.]+",
+                        told["what is to be downloaded"]), told
+    assert told["a card with little memory to spare"].startswith("21.48 GiB of the card's memory are free; 24 are")
+    asked = blank.lab.standins.hub.server.fetched("model.safetensors")[len(fetched):]
+    assert [one.method for one in asked][:2] == ["HEAD", "GET"], "from the hub itself"
+
+
+def test_no_card_is_told_and_can_be_done_without(workstation: Workstation) -> None:
+    told = refused(workstation, preflight_require_gpu=True)
+    assert "no NVIDIA card is visible" in told and "-e preflight_require_gpu=false -e server_device=cpu" in told
+
+
+@pytest.mark.parametrize(("wsl", "said"), [
+    ({"version": 1}, "This distribution runs in WSL 1, which has no GPU. In Windows: wsl --set-version"),
+    ({"version": 2}, "In WSL the driver is Windows's, and these hide it: nvidia-driver-570"),
+])
+def test_wsl_of_the_first_version_and_linux_drivers_in_it_are_refused(
+    blank: Workstation, wsl: dict[str, int], said: str
+) -> None:
+    status = blank.host.root / "var/lib/dpkg/status"
+    before = status.read_text()
+    status.write_text(before + "\nPackage: nvidia-driver-570\nStatus: install ok installed\nPriority: optional\n"
+                      "Version: 1\nArchitecture: all\nMaintainer: m <m@example.invalid>\nDescription: a driver\n")
+    try:
+        told = refused(blank, ansible_wsl=wsl)
+    finally:
+        status.write_text(before)
+    assert said in told, told

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +111,27 @@ def bare(station: Station) -> Fingerprint:
     return station.host.fingerprint()
 
 
+def milestones(said: Said) -> dict[str, set[str]]:
+    """Milestone or criterion -> how its checks ended."""
+    found: dict[str, set[str]] = {}
+    for one in said.events:
+        if one["type"] == "task_end":
+            by_hand = str(one.get("reason", "")).startswith("needs a person")
+            for tag in one.get("tags", ()):
+                if tag.startswith(("milestone", "success")):
+                    found.setdefault(tag, set()).add("by hand" if by_hand else one["outcome"])
+    return found
+
+
 @pytest.fixture(scope="module")
 def running(station: Station, bare: Fingerprint) -> Fingerprint:  # noqa: ARG001
-    """The host with PersonaPlex on it."""
+    """The host with PersonaPlex on it; before, every milestone is told to be missing."""
+    said = station.run("verify", "linux.yml", "--milestones")
+    assert said.code == 6, said.text
+    missing = milestones(said)
+    assert all("failed" in missing[f"milestone{number}"] for number in (1, 2, 3, 4)), missing
+    assert "failed" in missing["success_minimum"] and "failed" in missing["success_full"]
+    assert all(one["diagnostic"]["hint"] for one in said.events if one.get("outcome") == "failed"), said.text
     said = station.run("apply", "linux.yml", "-y")
     assert said.code == 0, said.text
     return station.host.fingerprint()
@@ -143,6 +162,62 @@ def test_nothing_is_wrong_and_looking_changes_nothing(station: Station, running:
     assert len(checks) > 20
     assert {one["outcome"] for one in checks} <= {"ok", "skipped"}
     assert changes(running, station.host.fingerprint()) == []
+
+
+def test_every_milestone_holds_or_needs_a_person(station: Station, running: Fingerprint) -> None:  # noqa: ARG001
+    said = station.run("verify", "linux.yml", "--milestones", verify_voices=ALL)
+    assert said.code == 0, said.text
+    found = milestones(said)
+    assert set(found) == {*(f"milestone{number}" for number in range(1, 6)), "success_minimum", "success_full"}
+    assert {one for verdicts in found.values() for one in verdicts} <= {"ok", "skipped", "by hand"}
+    assert all("ok" in verdicts for tag, verdicts in found.items() if tag != "milestone5" or ALL), found
+    assert "by hand" in found["milestone5"]
+
+
+HANG = """
+import socket, sys, time
+if any(one.endswith("launcher.py") for one in sys.orig_argv):
+    server = socket.create_server(("127.0.0.1", 8998))
+    time.sleep(600)
+"""
+
+
+def test_a_server_that_listens_and_does_not_answer_is_not_ready(station: Station, running: Fingerprint) -> None:
+    station.shell("mkdir /srv/hang")
+    (station.host.root / "srv/hang/sitecustomize.py").write_text(HANG)
+    hanging = {"server_environment": {"PYTHONPATH": "/srv/hang"}, "server_ready_timeout": 3}
+    said = station.run("apply", "linux.yml", "-y", **hanging)
+    assert "127.0.0.1:8998" in station.host.run(["ss", "-Hltn", "sport = :8998"]).stdout, "it does listen"
+    assert said.code == 6, said.text
+    ended = {one["name"]: one for one in said.events if one["type"] == "task_end"}
+    assert ended["the service runs, now and after a reboot"]["outcome"] in ("ok", "changed")
+    told = {one["name"]: one["diagnostic"] for one in said.events if one.get("outcome") == "failed"}
+    assert sorted(told) == ["its WebSocket answers", "the page comes over TLS"]
+    for one in told.values():
+        assert "did not finish a TLS handshake" in one["summary"] and "journalctl -u personaplex" in one["hint"]
+    assert ended["the way to call them"]["outcome"] == "blocked", "what comes after the server waits for it"
+    back = station.run("rollback", "", "-y")
+    assert back.code == 0, back.text
+    station.shell("rm -r /srv/hang; serve")
+    assert changes(running, station.host.fingerprint()) == []
+
+
+def test_a_user_in_conversation_is_not_disturbed_by_the_question_whether_the_server_is_ready(
+    station: Station, running: Fingerprint,  # noqa: ARG001
+) -> None:
+    talk = subprocess.Popen([*station.host.entrance(), "sh", "-c", f"""{SETTING}
+        tools/checkup @benchmark tools/settings.json --turns 3 --out /tmp/talk"""], stdout=subprocess.DEVNULL)
+    try:
+        while "ESTAB" not in station.host.run(["ss", "-Htn", "dport = :8998"]).stdout:
+            assert talk.poll() is None
+            time.sleep(0.2)
+        said = station.run("verify", "linux.yml", "--tags", "server")
+        assert talk.poll() is None, "the conversation was over before it could be disturbed"
+    finally:
+        ended = talk.wait(120)
+    assert said.code == 0, said.text
+    assert ended in (0, 1), "it went on to its end, whatever it measured"
+    station.shell("rm -r /tmp/talk")
 
 
 def test_a_conversation_is_measured(station: Station, running: Fingerprint) -> None:  # noqa: ARG001

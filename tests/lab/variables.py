@@ -21,9 +21,10 @@ def variables(lab: Lab, suite: str = "bookworm") -> dict[str, object]:
         "personaplex_user": "lab",
         # A small host without a card.
         "preflight_require_gpu": False,
-        "preflight_minimum_memory_mb": 500,
-        "preflight_disk_space": [{"path": "/", "gigabytes": 1}],
+        "preflight_minimum_memory_gib": 0.5,
+        "preflight_disk_space": [{"path": "/", "gib": 1, "what": "the laboratory"}],
         "server_device": "cpu",
+        "preflight_packages_gib": 0.1,
         "offline_test_enabled": True,
         # NVIDIA's repository, signed with a key of the lab's own.
         "cuda_toolkit_repository_url": servers.apt.url,

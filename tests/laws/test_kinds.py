@@ -17,7 +17,9 @@ KINDS = sorted(kind_names())
 
 FOR_ITSELF = {
     "fail": "it fails, always, and so keeps no law",
-    **dict.fromkeys(("check_http_tls", "check_hub_gate", "check_uri", "check_websocket"), "what answers is a server"),
+    **dict.fromkeys(("check_download", "check_http_tls", "check_hub_gate", "check_uri", "check_websocket",
+                     "check_wheel"),
+                    "what answers is a server"),
 }
 "Kinds without cases, and why."
 

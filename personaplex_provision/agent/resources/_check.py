@@ -38,13 +38,17 @@ class Check(Effectless):
         """What to do when a field is not as wanted, where that is known."""
         return ""
 
+    def elsewhere(self) -> bool:
+        """Whether what is looked at is not of this host, so that earlier tasks of a plan have no part in it."""
+        return False
+
     def validate(self) -> Iterator[str]:
         for name in self.matched:
             yield from _matching.problems(name, getattr(self, name))
 
     def observe(self, host: Host) -> Any:
         self._found: Dict[str, Any] = {}
-        if isinstance(host, PlanningHost) and host.prediction:
+        if isinstance(host, PlanningHost) and host.prediction and not self.elsewhere():
             raise Unpredictable("checked on the way, after earlier tasks changed the host")
         self._found = self.look(host)
         wrong, hint = [], ""

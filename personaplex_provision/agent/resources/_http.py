@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import os
 import socket
 import ssl
 import time
@@ -121,6 +122,13 @@ def shown(url: str) -> str:
     parts = urlsplit(url)
     netloc = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, netloc, parts.path, "…" if parts.query else "", ""))
+
+
+def is_here(url: str) -> bool:
+    """Whether an address is this machine's own, so that what answers there is what tasks start."""
+    name = (urlsplit(url).hostname or "").rstrip(".").lower()
+    own = os.uname().nodename.lower()
+    return name in ("localhost", "::1", "0.0.0.0", own, own.split(".")[0]) or name.startswith("127.")
 
 
 def failure(request: Request, error: Exception) -> ResourceError:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._check import Check, Matcher, require_positive
-from personaplex_provision.agent.resources._http import Request, ask
+from personaplex_provision.agent.resources._http import Request, ask, is_here
 from personaplex_provision.agent.values import Secret
 
 EXAMPLE = """
@@ -50,6 +50,9 @@ class CheckHubGate(Check):
         yield from require_positive("timeout", self.timeout)
         if self.repo.count("/") != 1:
             yield "repo is owner/name"
+
+    def elsewhere(self) -> bool:
+        return not is_here(self.endpoint)
 
     def title(self) -> str:
         return f"{self.file} of {self.repo}"

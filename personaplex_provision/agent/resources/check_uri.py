@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, Literal
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resources._check import Check, Matcher, require_positive
-from personaplex_provision.agent.resources._http import Request, ask, failure, shown
+from personaplex_provision.agent.resources._http import Request, ask, failure, is_here, shown
 
 EXAMPLE = """
 - name: the package index answers
@@ -60,6 +60,9 @@ class CheckUri(Check):
         yield from require_positive("timeout", self.timeout)
         if not self.url.startswith(("http://", "https://")):
             yield f"url must be an http or https address, and is {shown(self.url)}"
+
+    def elsewhere(self) -> bool:
+        return not is_here(self.url)
 
     def title(self) -> str:
         return shown(self.url)

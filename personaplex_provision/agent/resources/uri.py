@@ -19,7 +19,7 @@ from personaplex_provision.agent.resources._attributes import (
     need_parent,
     path_needs,
 )
-from personaplex_provision.agent.resources._http import Request, Response, ask, failure, shown
+from personaplex_provision.agent.resources._http import Request, Response, ask, failure, is_here, shown
 from personaplex_provision.agent.values import Secret
 
 EXAMPLE = """
@@ -133,7 +133,7 @@ class Uri(Resource):
         if there or gone:
             now.done = True
         elif self.only_reads():
-            if isinstance(host, PlanningHost) and host.prediction and _is_here(self.url):
+            if isinstance(host, PlanningHost) and host.prediction and is_here(self.url):
                 raise Unpredictable("what answers there may be changed by earlier tasks")
             now.answer, _ = self._ask(host)
             now.done = True
@@ -236,10 +236,3 @@ def _described(response: Response, body: bytes, content: bool) -> Dict[str, Any]
     if content:
         found["content"] = body[:_KEPT].decode("utf-8", "replace")
     return found
-
-
-def _is_here(url: str) -> bool:
-    """Whether an address is this machine's own, so that what answers there is what tasks start."""
-    name = (urllib.parse.urlsplit(url).hostname or "").rstrip(".").lower()
-    own = os.uname().nodename.lower()
-    return name in ("localhost", "::1", "0.0.0.0", own, own.split(".")[0]) or name.startswith("127.")

@@ -31,7 +31,8 @@ def render(
     lines: list[str] = []
     if verbosity >= 0:
         for group in planned.groups():
-            if verbosity == 0 and not group[0].pending() and not group[0].unreachable:
+            quiet = not group[0].pending() and not group[0].unreachable and not _notes(group[0], style)
+            if verbosity == 0 and quiet:
                 continue
             lines += [*_group(group, style, verbosity, (chains or {}).get(group[0].name, ())), ""]
     lines += _totals(totals, len(planned.hosts), style)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from functools import cache
 from typing import Any, Dict, Type
 
 from personaplex_provision.agent.resource import Resource, ResourceError
@@ -18,17 +19,25 @@ def find(name: str, library: Dict[str, str] | None = None) -> Type[Resource]:
 
     Raises ResourceError when there is no such kind or its file holds no Resource of that name.
     """
-    if library and name in library:
-        module: Any = types.ModuleType(f"provision_library_{name}")
-        sys.modules[module.__name__] = module  # a dataclass looks up its annotations there
-        exec(compile(library[name], f"library/{name}.py", "exec"), module.__dict__)
-    else:
-        try:
-            module = importlib.import_module(f"{PACKAGE}.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"{PACKAGE}.{name}":
-                raise
-            raise ResourceError(f'there is no kind "{name}"') from None
+    if not library or name not in library:
+        return _known(name)
+    module = types.ModuleType(f"provision_library_{name}")
+    sys.modules[module.__name__] = module  # a dataclass looks up its annotations there
+    exec(compile(library[name], f"library/{name}.py", "exec"), module.__dict__)
+    return _of(module, name)
+
+
+@cache
+def _known(name: str) -> Type[Resource]:
+    try:
+        return _of(importlib.import_module(f"{PACKAGE}.{name}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != f"{PACKAGE}.{name}":
+            raise
+        raise ResourceError(f'there is no kind "{name}"') from None
+
+
+def _of(module: types.ModuleType, name: str) -> Type[Resource]:
     for one in vars(module).values():
         if isinstance(one, type) and issubclass(one, Resource) and one.__dict__.get("kind") == name:
             return one
@@ -37,11 +46,19 @@ def find(name: str, library: Dict[str, str] | None = None) -> Type[Resource]:
 
 def build(kind: Type[Resource], params: Dict[str, Any], secrets: Dict[str, str]) -> Resource:
     """The resource that wire `params` describe; secrets are filled in by name."""
-    annotations = {}
-    for base in reversed(kind.__mro__):
-        annotations.update(base.__dict__.get("__annotations__", {}))
-    filled = {name: _open(value, str(annotations.get(name, "")), secrets) for name, value in params.items()}
+    filled = {
+        name: _open(value, str(_annotations(kind).get(name, "")), secrets) if isinstance(value, (dict, list)) else value
+        for name, value in params.items()
+    }
     return kind(**filled)
+
+
+@cache
+def _annotations(kind: Type[Resource]) -> Dict[str, Any]:
+    found: Dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        found.update(base.__dict__.get("__annotations__", {}))
+    return found
 
 
 def _open(value: Any, annotation: str, secrets: Dict[str, str]) -> Any:

@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import threading
-from dataclasses import dataclass
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 
@@ -48,8 +47,7 @@ class Completed(NamedTuple):
     stderr: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What is at a path. `type` is `absent file directory link other`; `mtime` in nanoseconds."""
 
     type: str
@@ -99,10 +97,25 @@ class Machine:
         found: Optional[Group] = self.remember(("group", name), lambda: _group(name))
         return found
 
+    def owner_name(self, uid: int) -> str:
+        """The name of a uid, or its number as text."""
+        return str(self.remember(("uid", uid), lambda: _name(pwd.getpwuid, uid)))
+
+    def group_name(self, gid: int) -> str:
+        """The name of a gid, or its number as text."""
+        return str(self.remember(("gid", gid), lambda: _name(grp.getgrgid, gid)))
+
     def packages(self) -> Dict[str, Package]:
         """dpkg's packages by name; a second architecture's as `name:arch`. Empty where there is no dpkg."""
         found: Dict[str, Package] = self.remember("packages", _packages)
         return found
+
+
+def _name(ask: Callable[[int], Any], number: int) -> str:
+    try:
+        return str(ask(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def _user(name: str) -> Optional[User]:

@@ -216,9 +216,8 @@ class Agent:
             from personaplex_provision.agent.facts import gather
 
             reply["facts"] = gather()
-        records = recovery.last_run(self.session)
-        reply["unfinished"] = [one.get("name") for one in recovery.unfinished(records)]
-        reply["owed"] = recovery.owed(records)
+        open_, reply["owed"] = recovery.left(self.session)
+        reply["unfinished"] = [one.get("name") for one in open_]
         self.session.send(reply)
         self._warm(message.get("kinds", []))
 
@@ -244,7 +243,7 @@ class Agent:
 
         tasks = self._take(message)
         if self.planner is None or message.get("fresh"):
-            self.planner = Planner(self.session, recovery.owed(recovery.last_run(self.session)))
+            self.planner = Planner(self.session, recovery.left(self.session)[1])
         self.planner.plan(tasks, bool(message.get("observed")))
         self.session.send({"type": "planned", "space": self.planner.prediction.room()})
 

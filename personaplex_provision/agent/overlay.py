@@ -6,8 +6,8 @@ questions whose answer an earlier task changes, raise Unpredictable with the rea
 
 from __future__ import annotations
 
-import dataclasses
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from personaplex_provision.agent.host import Data, Host
@@ -48,6 +48,11 @@ class Prediction:
         """What the tasks take of each file system and what is free there, as `Space.report` has it."""
         return self._space.report() if self._space is not None else []
 
+    @property
+    def untouched(self) -> bool:
+        """Whether no task has spoken of any file: then the real ones tell everything."""
+        return not (self.entries or self.sealed)
+
     def __bool__(self) -> bool:
         return bool(self.entries or self.declared or self.sealed)
 
@@ -65,6 +70,8 @@ class PlanningHost(Host):
     # reading
 
     def _sealed(self, path: str) -> Optional[str]:
+        if not self.prediction.sealed:
+            return None
         at = path.rstrip("/")
         while True:
             if at in self.prediction.sealed:
@@ -81,8 +88,7 @@ class PlanningHost(Host):
         path = path.rstrip("/") or "/"
         if path in self.prediction.entries:
             return self.prediction.entries[path]
-        at = os.path.dirname(path)
-        while at and at != os.path.dirname(at):
+        for at in _parents(path):
             entry = self.prediction.entries.get(at)
             if entry is not None and entry.type != "directory":
                 if entry.type == "link":
@@ -92,7 +98,6 @@ class PlanningHost(Host):
                 raise Unpredictable(self.prediction.sealed[at])
             if entry is not None and not self._real_directory(at):
                 return Entry("absent")
-            at = os.path.dirname(at)
         return None
 
     def _real_directory(self, path: str) -> bool:
@@ -102,22 +107,23 @@ class PlanningHost(Host):
             return False
 
     def stat(self, path: str, follow: bool = False) -> Entry:
-        found = self._overlaid(self._walk(path))
+        if self.prediction.untouched:
+            return super().stat(path, follow)
+        real = self._walk(path)
+        found = self._overlaid(real)
         if found is None:
-            found = super().stat(self._walk(path), follow=False)
+            found = super().stat(real, follow=False)
         if follow and found.type == "link":
             return self.stat(os.path.join(os.path.dirname(path), found.target), follow=True)
         return found
 
     def _walk(self, path: str) -> str:
         """The path with predicted links among its parents followed."""
-        at = os.path.dirname(path.rstrip("/"))
-        while at and at != os.path.dirname(at):
+        for at in _parents(path.rstrip("/")) if self.prediction.entries else ():
             entry = self.prediction.entries.get(at)
             if entry is not None and entry.type == "link":
                 target = os.path.normpath(os.path.join(os.path.dirname(at), entry.target))
                 return self._walk(target + path[len(at) :])
-            at = os.path.dirname(at)
         return path
 
     def realpath(self, path: str) -> str:
@@ -130,6 +136,8 @@ class PlanningHost(Host):
         return path if path in self.prediction.entries else os.path.realpath(path)
 
     def read(self, path: str) -> bytes:
+        if self.prediction.untouched:
+            return super().read(path)
         path = self._walk(path)
         entry = self.stat(path, follow=True)
         if entry.type == "absent":
@@ -148,6 +156,8 @@ class PlanningHost(Host):
         return content if isinstance(content, bytes) else self.blob(content)
 
     def list(self, path: str) -> List[str]:
+        if self.prediction.untouched:
+            return super().list(path)
         path = self._walk(path).rstrip("/") or "/"
         entry = self.stat(path, follow=True)
         if entry.type == "absent":
@@ -162,6 +172,8 @@ class PlanningHost(Host):
         return sorted(names)
 
     def digest(self, path: str) -> Blob:
+        if self.prediction.untouched:
+            return super().digest(path)
         key = self.realpath(path)
         content = self.prediction.contents.get(key)
         if isinstance(content, Blob) and content is not _UNKNOWN:
@@ -298,16 +310,16 @@ class PlanningHost(Host):
         self._set(path, self.stat(target), self.prediction.contents.get(target))
 
     def chmod(self, path: str, mode: int) -> None:
-        self._set(path, dataclasses.replace(self._there(path), mode=mode), self.prediction.contents.get(path))
+        self._set(path, self._there(path)._replace(mode=mode), self.prediction.contents.get(path))
 
     def chown(self, path: str, uid: int = -1, gid: int = -1) -> None:
         now = self._there(path)
-        entry = dataclasses.replace(now, uid=now.uid if uid == -1 else uid, gid=now.gid if gid == -1 else gid)
+        entry = now._replace(uid=now.uid if uid == -1 else uid, gid=now.gid if gid == -1 else gid)
         self._set(path, entry, self.prediction.contents.get(path))
 
     def utime(self, path: str, seconds: float | None = None) -> None:
         now = self._there(path)
-        self._set(path, dataclasses.replace(now, mtime=int((seconds or 0) * 1e9)), self.prediction.contents.get(path))
+        self._set(path, now._replace(mtime=int((seconds or 0) * 1e9)), self.prediction.contents.get(path))
 
     def remove(self, path: str) -> None:
         path = path.rstrip("/")
@@ -363,3 +375,14 @@ class PlanningHost(Host):
                 self.prediction.contents.pop(path, None)
         else:
             self.prediction.contents[path] = content
+
+
+@lru_cache(maxsize=4096)
+def _parents(path: str) -> Tuple[str, ...]:
+    """The directories above a path, the nearest first, without the root."""
+    found = []
+    at = os.path.dirname(path)
+    while at and at != os.path.dirname(at):
+        found.append(at)
+        at = os.path.dirname(at)
+    return tuple(found)

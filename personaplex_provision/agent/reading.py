@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -106,19 +105,11 @@ class Reading:
 
     def owner_name(self, uid: int) -> str:
         """The name of a uid, or its number as text."""
-        import pwd
-
-        with contextlib.suppress(KeyError):
-            return pwd.getpwuid(uid).pw_name
-        return str(uid)
+        return self.machine.owner_name(uid)
 
     def group_name(self, gid: int) -> str:
         """The name of a gid, or its number as text."""
-        import grp
-
-        with contextlib.suppress(KeyError):
-            return grp.getgrgid(gid).gr_name
-        return str(gid)
+        return self.machine.group_name(gid)
 
     def packages(self) -> Dict[str, Package]:
         """dpkg's packages by name, whatever their status."""

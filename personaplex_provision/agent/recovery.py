@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import journal as journals
@@ -25,6 +25,23 @@ def last_run(session: Session) -> List[Record]:
         if found:
             return found
     return []
+
+
+def left(session: Session) -> Tuple[List[Record], List[str]]:
+    """What the newest run left behind: the intents of its unfinished steps, and the handlers that are still owed.
+
+    Of a run that was closed only the few records that matter are looked at: every plan asks this.
+    """
+    for run in reversed(session.store.runs()):
+        try:
+            found = journals.skim(session.store, run, b'"owed":["', b'"handler":"')
+            if found and found[-1]["type"] != "run_end":
+                found = journals.read(session.store, run)
+        except OSError:
+            continue
+        if found:
+            return unfinished(found), owed(found)
+    return [], []
 
 
 def unfinished(records: List[Record]) -> List[Record]:
@@ -164,7 +181,7 @@ def put_back(session: Session, taken: List[Dict[str, Any]]) -> List[str]:
     return left
 
 
-def _rebuilt(session: Session, task: Task, intent: Record) -> tuple[Resource | None, Resource | None]:
+def _rebuilt(session: Session, task: Task, intent: Record) -> Tuple[Resource | None, Resource | None]:
     """The resource of an intent and what was there before; None where a secret or the kind's source is gone."""
     try:
         kind = kinds.find(task.kind, session.library)

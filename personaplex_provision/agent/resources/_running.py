@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import glob
 import os
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from personaplex_provision.agent.host import Host
@@ -90,9 +90,9 @@ class Running(Resource):
     ) -> None:
         """Runs `argv` and keeps the result for `register`. Raises ResourceError on a non-zero exit."""
         chdir = host.expand(self.chdir) if self.chdir else ""
-        began, clock = datetime.now(), time.monotonic()
+        began, clock = datetime.datetime.now(), time.monotonic()
         found = host.run(argv, chdir=chdir, stdin=stdin, check=False)
-        took = timedelta(seconds=time.monotonic() - clock)
+        took = datetime.timedelta(seconds=time.monotonic() - clock)
         done = _result(found, strip, label if label is not None else list(argv), began, took)
         if found.rc != 0:
             tail = "\n".join((found.stderr.strip() or found.stdout.strip()).splitlines()[-_TAIL:])
@@ -111,7 +111,9 @@ class Running(Resource):
         return next(iter(_matches(host, path)), "")
 
 
-def _result(found: Completed, strip: bool, cmd: Any, began: datetime, took: timedelta) -> Dict[str, Any]:
+def _result(
+    found: Completed, strip: bool, cmd: Any, began: datetime.datetime, took: datetime.timedelta,
+) -> Dict[str, Any]:
     out, err = found.stdout, found.stderr
     if strip:
         out, err = out.rstrip("\r\n"), err.rstrip("\r\n")

@@ -1,4 +1,6 @@
-"""This engine as files in the state directory, for what must be able to start without a controller."""
+"""This engine as a file in the state directory: for what must be able to start without a controller, and for the next
+connection, which then need not bring it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import hashlib
 import marshal
 import os
 import sys
-from typing import Any, List
+from typing import Any, List, Tuple
 
 from personaplex_provision.agent.store import Store, making
 
@@ -31,20 +33,32 @@ watch(*sys.argv[2:])
 
 def watcher(store: Store, run: str) -> List[str]:
     """The command that watches over a run; what it needs is on the disk when this returns. Raises OSError."""
-    folder = store.directory("engine")
-    memory = next((one for one in sys.meta_path if hasattr(one, "modules")), None)
     python = [sys.executable or "/usr/bin/python3", "-ISB", "-Xutf8"]
-    if memory is None:  # imported from files, as in a test of this machine
+    kept, _ = keep(store)
+    if not kept:  # imported from files, as in a test of this machine
         top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         return [*python, "-c", _HERE, top, store.root, run]
-    modules: Any = memory.modules
-    data = marshal.dumps(modules)
-    kept = os.path.join(folder, hashlib.sha256(data).hexdigest()[:32])
-    loader = os.path.join(folder, "watch.py")
-    for path, content in ((kept, data), (loader, _LOADER.encode())):
-        if not os.path.exists(path):
-            _write(path, content)
+    loader = store.path("engine", "watch.py")
+    if not os.path.exists(loader):
+        _write(loader, _LOADER.encode())
     return [*python, loader, kept, store.root, run]
+
+
+def keep(store: Store) -> Tuple[str, str]:
+    """Puts the engine on the disk, if it is not there; returns its path and digest, both empty where it has none.
+
+    Raises OSError.
+    """
+    memory: Any = next((one for one in sys.meta_path if hasattr(one, "modules")), None)
+    if memory is None:
+        return "", ""
+    # Version 2 of the format has no references, so equal modules give equal bytes.
+    data = marshal.dumps(memory.compiled(), 2)
+    digest = hashlib.sha256(data).hexdigest()
+    path = os.path.join(store.directory("engine"), digest[:32])
+    if not os.path.exists(path):
+        _write(path, data)
+    return path, digest
 
 
 def _write(path: str, content: bytes) -> None:

@@ -46,15 +46,17 @@ def _of(module: types.ModuleType, name: str) -> Type[Resource]:
 
 def build(kind: Type[Resource], params: Dict[str, Any], secrets: Dict[str, str]) -> Resource:
     """The resource that wire `params` describe; secrets are filled in by name."""
+    plain: Any = kind
+    annotations = _annotations(plain)
     filled = {
-        name: _open(value, str(_annotations(kind).get(name, "")), secrets) if isinstance(value, (dict, list)) else value
+        name: _open(value, str(annotations.get(name, "")), secrets) if isinstance(value, (dict, list)) else value
         for name, value in params.items()
     }
     return kind(**filled)
 
 
 @cache
-def _annotations(kind: Type[Resource]) -> Dict[str, Any]:
+def _annotations(kind: Any) -> Dict[str, Any]:
     found: Dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         found.update(base.__dict__.get("__annotations__", {}))

@@ -291,7 +291,17 @@ class Agent:
             outcome = self.run.undo_itself()
         self.run.close(outcome, **message.get("meta", {}))
         self.run = None
-        self.session.reply({"type": "ended", "outcome": outcome})
+        self.session.reply({"type": "ended", "outcome": outcome, **self._kept(message)})
+
+    def _kept(self, message: Message) -> Message:
+        """The engine, for the next connection, when that was asked for: a start that needs not bring it is quicker."""
+        from personaplex_provision.agent import engine
+
+        if message.get("keep"):
+            with contextlib.suppress(OSError):  # a full disk: then the next one brings it
+                path, sha256 = engine.keep(self.session.store)
+                return {"engine": [path, sha256]} if path else {}
+        return {}
 
     def _rollback(self, message: Message) -> None:
         from personaplex_provision.agent import undoing

@@ -28,6 +28,8 @@ class Memory:
 
     def __init__(self, modules: Modules) -> None:
         self.modules = modules
+        self.codes: Dict[str, Any] = {}
+        "What was compiled here, by name."
 
     def find_spec(self, name: str, _path: Optional[Sequence[str]], _target: Any = None) -> Optional[ModuleSpec]:
         """The spec of a module that arrived; None leaves the name to the standard library."""
@@ -46,6 +48,7 @@ class Memory:
             code = marshal.loads(content)
         else:
             code = compile(content, _file(module.__name__, package), "exec", dont_inherit=True)
+            self.codes[module.__name__] = code
         exec(code, module.__dict__)
 
     def get_source(self, name: str) -> Optional[str]:
@@ -53,6 +56,11 @@ class Memory:
         if name not in self.modules or self.modules[name][1]:
             return None
         return self.modules[name][2].decode("utf-8")
+
+    def compiled(self) -> Modules:
+        """The modules; those that were used, all compiled for this Python."""
+        ready = {name: (self.modules[name][0], True, marshal.dumps(code)) for name, code in self.codes.items()}
+        return {**self.modules, **ready}
 
     def names(self) -> List[str]:
         """Dotted names of every module that arrived."""

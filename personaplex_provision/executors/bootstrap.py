@@ -3,11 +3,13 @@
     controller                                    target
     argv: python3 -ISB -c '…'           ──▶       reads STAGE, byte by byte, and runs it
     STAGE, header, bundle, greeting     ──▶       same Python: starts the agent
-                                        ◀──       "source": another Python, send the other form (remembered)
+                                        ◀──       "want": another Python than was thought; the right bundle follows
                                         ◀──       "ready": the conversation begins
 
 The argument is the same on every run and holds no character that a POSIX shell, cmd.exe or PowerShell changes
 inside double quotes. Everything is sent at once, so a start costs no round trip beyond that of the command itself.
+A host that has been provisioned keeps the engine in its state directory; then its path and digest are sent in place of
+the bundle, which is wanted only if the file is not there or not that one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from personaplex_provision.agent.protocol import Channel, encode
-from personaplex_provision.executors import bundle
+from personaplex_provision.executors import bundle, remembered
 from personaplex_provision.executors.base import Connection, Executor, Stream, open_executor, unreachable
 from personaplex_provision.executors.become import Privilege, install_python
 from personaplex_provision.executors.failures import (
@@ -35,7 +37,7 @@ __all__ = ["Agent", "Python", "argv", "install_python", "open_channel", "start_a
 
 # Runs on any Python 3, so that one too old can say so. 71 and 72 are exit statuses nobody else uses here.
 _STAGE = b"""\
-import sys,os
+import sys,os,marshal,zlib
 from _frozen_importlib_external import MAGIC_NUMBER as m
 def r(n):
  b=b''
@@ -50,10 +52,18 @@ t=sys.implementation.cache_tag+m.hex()
 if sys.version_info<(3,9):
  os.write(1,w('old'));os._exit(72)
 b=r(int(l))
-if a!=t and a!='source':
- r(int(o));os.write(1,w('source'));a='source';b=r(int(r(16)))
-import marshal,zlib
-d=marshal.loads(zlib.decompress(b))
+z=zlib.decompress
+if a=='='+t:
+ a=''
+ try:
+  import hashlib
+  h,f=b.decode().split(' ',1)
+  b=open(f,'rb').read()
+  if hashlib.sha256(b).hexdigest()==h:a=t;z=bytes
+ except Exception:pass
+if a not in(t,'source'):
+ r(int(o));os.write(1,w('want'));b=r(int(r(16)))
+d=marshal.loads(z(b))
 p,f,c=d['personaplex_provision.agent.start']
 g={'__name__':'start'}
 exec(marshal.loads(c)if f else c,g)
@@ -79,6 +89,15 @@ class Agent(NamedTuple):
     channel: Channel
     executor: Executor
     python: Python
+    seat: str
+    "By what name the host is remembered."
+    kept: bool
+    "Whether the engine was on the host."
+
+    def keeps(self, path: str, sha256: str) -> None:
+        """Notes that the host keeps the engine from now on."""
+        kept = remembered.Kept(path, sha256, self.python.tag, bundle.version())
+        remembered.remember(self.seat, remembered.Known(self.python.tag, kept))
 
     def close(self) -> None:
         """Hangs up and gives the connection back."""
@@ -121,7 +140,7 @@ def start_agent(
     `connection.install_python` a missing python3 is installed first. Raises UnreachableError.
     """
     executor = executor or open_executor(connection)
-    start = Start(connection.name, greeting, kinds)
+    start = Start(connection.name, greeting, kinds, seat_of(connection))
     try:
         try:
             channel, python = _start(executor, connection, start)
@@ -137,7 +156,14 @@ def start_agent(
     except BaseException:
         executor.close()
         raise
-    return Agent(channel, executor, python)
+    return Agent(channel, executor, python, start.seat, start.kept)
+
+
+def seat_of(connection: Connection) -> str:
+    """What of a connection decides on which Python is met, and which state directory."""
+    become = f"{connection.become_method} {connection.become_user}" if connection.become else ""
+    where = (connection.kind, connection.host, connection.port, connection.user, connection.wsl_distribution)
+    return "\0".join(map(str, (connection.name, *where, become, connection.python)))
 
 
 def _start(executor: Executor, connection: Connection, start: Start) -> tuple[Channel, Python]:
@@ -158,12 +184,24 @@ def _start(executor: Executor, connection: Connection, start: Start) -> tuple[Ch
 class Start:
     """One start of an agent: what is sent, and what must come back."""
 
-    def __init__(self, where: str, greeting: Iterable[dict[str, Any]] = (), kinds: Iterable[str] = ()) -> None:
+    def __init__(
+        self, where: str, greeting: Iterable[dict[str, Any]] = (), kinds: Iterable[str] = (), seat: str = "",
+    ) -> None:
         self.where = where
+        self.seat = seat
+        "By what name the host's Python and engine are remembered; empty for not at all."
+        self.kinds = frozenset(kinds)
         self.nonce = secrets.token_hex(16)
         self.greeting = b"".join([encode(one) for one in greeting])
-        self.form = "source" if bundle.remembered(where) else bundle.tag()
-        engine = bundle.bundle(self.form != "source", kinds)
+        known = remembered.recall(seat) if seat else remembered.Known()
+        kept = known.kept if known.kept and known.kept.version == bundle.version() else None
+        if kept is not None:
+            self.form, engine = f"={kept.tag}", f"{kept.sha256} {kept.path}".encode()
+        else:
+            self.form = bundle.tag() if known.python in ("", bundle.tag()) else "source"
+            engine = bundle.bundle(self.form != "source", self.kinds)
+        self.kept = kept is not None
+        "Whether the host is thought to have this engine."
         header = f"{self.nonce} {self.form} {len(engine)} {len(self.greeting)}".ljust(128).encode()
         self.payload = b"".join((STAGE, header, engine, self.greeting))
 
@@ -171,7 +209,7 @@ class Start:
         """Waits for the marker, over whatever a login shell prints. Raises UnreachableError."""
         deadline = time.monotonic() + timeout
         # Reversed: a shell that echoes its input cannot be taken for an agent.
-        sign = re.compile(b"\n" + self.nonce[::-1].encode() + rb" (old|source|ready) (\S+) (\S+) (\d+)\n")
+        sign = re.compile(b"\n" + self.nonce[::-1].encode() + rb" (old|want|ready) (\S+) (\S+) (\d+)\n")
         seen = bytearray(b"\n")
         while True:
             found = sign.search(seen)
@@ -184,8 +222,10 @@ class Start:
                 raise too_old(self.where, version)
             if word == "ready":
                 return Channel(stream, bytes(seen[1:])), Python(version, tag, int(uid))
-            bundle.remember(self.where, tag)
-            engine = bundle.bundle(False)
+            self.kept = False
+            if self.seat:
+                remembered.remember(self.seat, remembered.Known(tag))
+            engine = bundle.bundle(tag == bundle.tag(), self.kinds)
             with contextlib.suppress(OSError):
                 stream.write(f"{len(engine)}".ljust(16).encode() + engine + self.greeting, timeout)
 

@@ -50,15 +50,14 @@ def bundle(compiled: bool, kinds: Iterable[str] = ()) -> bytes:
 
 @lru_cache(maxsize=8)
 def _bundle(compiled: bool, kinds: frozenset[str]) -> bytes:
-    sources = _sources()
-    name = f"{_digest(sources)[:32]}-{tag() if compiled else 'source'}"
+    name = f"{version()}-{tag() if compiled else 'source'}"
     if kinds:
         name += f"-{hashlib.sha256(' '.join(sorted(kinds)).encode()).hexdigest()[:16]}"
-    kept = _cache_directory() / name
+    kept = cache_directory() / name
     try:
         return _opened(kept.read_bytes())
     except (OSError, ValueError):
-        data = build(sources, compiled, kinds)
+        data = build(_sources(), compiled, kinds)
         _keep(kept, data)
         return data
 
@@ -149,14 +148,33 @@ def _documentation(tree: ast.Module) -> list[tuple[ast.Expr, bool, bool]]:
     return found
 
 
-def _sources() -> dict[str, tuple[bool, bytes]]:
+@lru_cache(maxsize=1)
+def version() -> str:
+    """Which engine this is: a digest that is another one as soon as one of its files was written to.
+
+    Made of names, sizes and times: reading the files at every start would cost more than the rest of it. The time of
+    the last change of the inode cannot be set by anyone, so that two equal ones are of the same content.
+    """
+    digest = hashlib.sha256(FORMAT)
+    for file in _files():
+        found = os.stat(file)
+        digest.update(f"{file}\0{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def _files() -> list[str]:
     # Plain strings: this is done at every start, and paths are slow.
-    found, top = {}, str(ROOT)
-    files = [f"{top}/__init__.py"]
+    top = str(ROOT)
+    found = [f"{top}/__init__.py"]
     for directory, folders, names in os.walk(f"{top}/agent"):
-        folders.sort()
-        files += [f"{directory}/{name}" for name in sorted(names) if name.endswith(".py")]
-    for file in files:
+        folders[:] = sorted(one for one in folders if one != "__pycache__")
+        found += [f"{directory}/{name}" for name in sorted(names) if name.endswith(".py")]
+    return found
+
+
+def _sources() -> dict[str, tuple[bool, bytes]]:
+    found, top = {}, str(ROOT)
+    for file in _files():
         parts = ["personaplex_provision", *file[len(top) + 1:-3].split("/")]
         package = parts[-1] == "__init__"
         with open(file, "rb") as source:
@@ -164,14 +182,8 @@ def _sources() -> dict[str, tuple[bool, bytes]]:
     return found
 
 
-def _digest(sources: dict[str, tuple[bool, bytes]]) -> str:
-    digest = hashlib.sha256(FORMAT)
-    for name, (_, text) in sorted(sources.items()):
-        digest.update(f"{name}\0{len(text)}\0".encode() + text)
-    return digest.hexdigest()
-
-
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
+    """Where the controller keeps what it can make again."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "provision"
 
@@ -193,26 +205,3 @@ def _opened(kept: bytes) -> bytes:
     if hashlib.sha256(data).digest() != digest:
         raise ValueError("damaged")
     return data
-
-
-def remembered(where: str) -> str:
-    """The tag of a host's Python, when it was seen to be another than ours; empty when nothing is known."""
-    try:
-        found = _memory_of(where).read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-    return "" if found == tag() else found
-
-
-def remember(where: str, python: str) -> None:
-    """Notes which Python a host has, so that the next start sends the right form at once."""
-    path = _memory_of(where)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_text(python, encoding="ascii", errors="replace")
-    except OSError:
-        pass
-
-
-def _memory_of(where: str) -> Path:
-    return _cache_directory() / "pythons" / hashlib.sha256(where.encode()).hexdigest()[:32]

@@ -154,8 +154,11 @@ class HostRun(HostLink):
         """Closes the run; with `rollback` takes back what it did first."""
         assert self._standing is not None
         outcome = {0: "ok", 130: "interrupted", 3: "rolled back", 9: "rollback failed"}.get(self.outcome.exit, "failed")
-        reply = self._standing.ask({"type": "end", "outcome": outcome, "rollback": rollback}, "ended")
+        keep = self._agent is not None and not self._agent.kept
+        reply = self._standing.ask({"type": "end", "outcome": outcome, "rollback": rollback, "keep": keep}, "ended")
         self.began = False
+        if reply.get("engine") and self._agent is not None:
+            self._agent.keeps(*reply["engine"])
         if rollback or reply["type"] == "gone":
             self.outcome.exit = ENDS[reply["outcome"]]
 

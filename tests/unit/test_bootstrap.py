@@ -72,9 +72,10 @@ def test_the_second_start_on_another_python_sends_the_right_form_at_once() -> No
     if not others:
         pytest.skip("there is only one Python here")
     connection = connection_of("other", {"ansible_connection": "local", "ansible_python_interpreter": others[0]})
-    assert bootstrap.Start("other").form == bundle.tag()
+    seat = bootstrap.seat_of(connection)
+    assert bootstrap.Start("other", seat=seat).form == bundle.tag()
     start_agent(connection).close()
-    assert bootstrap.Start("other").form == "source"
+    assert bootstrap.Start("other", seat=seat).form == "source"
 
 
 def test_a_greeting_is_answered_without_another_word() -> None:

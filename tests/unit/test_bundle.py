@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_provision.executors import bundle
+from personaplex_provision.executors import bundle, remembered
 
 SAMPLE = '''"""About the module."""
 from __future__ import annotations
@@ -79,6 +79,6 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     bundle._bundle.cache_clear()
     assert bundle.bundle(False)
-    bundle.remember("somewhere", "cpython-39")
-    assert bundle.remembered("somewhere") == ""
+    remembered.remember("somewhere", remembered.Known("cpython-39"))
+    assert remembered.recall("somewhere") == remembered.Known()
     bundle._bundle.cache_clear()

@@ -58,9 +58,10 @@ def apply(
     from personaplex_provision.cli.running import Job
     from personaplex_provision.cli.stage import Stage
     from personaplex_provision.reports.plan import question
-    from personaplex_provision.runs.fleet import Fleet
 
-    project = session.open_playbook(output, options, playbook)
+    project, dialling = session.reach_playbook(output, options, playbook)
+    from personaplex_provision.runs.fleet import Fleet  # what it imports is read while the hosts answer
+
     job = Job(output)
     stage = Stage(output, job)
     detail = {"changes": detailed}
@@ -70,7 +71,7 @@ def apply(
             event = {**event, "exit": 2}
         stage.report(event)
 
-    fleet = Fleet(project, report, keep=kept is not None)
+    fleet = Fleet(project, report, keep=kept is not None, dialling=dialling)
     fleet.profile = stage.profile(options)
     job.stop = lambda kill: fleet.stop(kill)
 

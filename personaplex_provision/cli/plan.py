@@ -37,13 +37,14 @@ def plan(output: Output, options: Options, playbook: str, out: str | None, detai
     from personaplex_provision.cli import session
     from personaplex_provision.cli.running import Job
     from personaplex_provision.cli.stage import Stage
-    from personaplex_provision.runs.fleet import Fleet
 
     options.observed = bool(out)
-    project = session.open_playbook(output, options, playbook)
+    project, dialling = session.reach_playbook(output, options, playbook)
+    from personaplex_provision.runs.fleet import Fleet  # what it imports is read while the hosts answer
+
     job = Job(output)
     stage = Stage(output, job)
-    fleet = Fleet(project, stage.report, keep=bool(out))
+    fleet = Fleet(project, stage.report, keep=bool(out), dialling=dialling)
     fleet.profile = stage.profile(options)
 
     def work() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from personaplex_provision.cli import failure, settings
@@ -12,6 +13,8 @@ from personaplex_provision.cli.prompts import ask_line, ask_secret
 from personaplex_provision.errors import DeclinedError
 
 if TYPE_CHECKING:
+    from personaplex_provision.language.tree import Play
+    from personaplex_provision.runs.dialing import Dialling
     from personaplex_provision.runs.options import Options
     from personaplex_provision.runs.project import Project
 
@@ -29,7 +32,30 @@ def open_playbook(output: Output, options: Options, playbook: str) -> Project:
     """The project of a playbook, with answers to its `vars_prompt`; remarks on the files are shown."""
     from personaplex_provision.runs.project import open_project
 
-    project = open_project(options, playbook)
+    return _opened(output, open_project(options, playbook))
+
+
+def reach_playbook(output: Output, options: Options, playbook: str) -> tuple[Project, Dialling]:
+    """The same, and its hosts dialled while it is being checked: the whole takes as long as the longer of both."""
+    from personaplex_provision.runs.dialing import AHEAD, Dialling
+    from personaplex_provision.runs.project import open_project
+
+    project = open_project(options, playbook, checked=False)
+    assert project.playbook is not None
+    plays: dict[str, list[Play]] = {}
+    for play in project.playbook.plays:
+        for host in project.hosts(play):
+            plays.setdefault(host, []).append(play)
+    dialling = Dialling([project.reach(host, mine) for host, mine in islice(plays.items(), AHEAD)])
+    try:
+        project.check()
+        return _opened(output, project), dialling
+    except BaseException:
+        dialling.close()
+        raise
+
+
+def _opened(output: Output, project: Project) -> Project:
     notes(output, project)
     project.prompts = _answers(project)
     return project

@@ -26,10 +26,11 @@ def run(args: argparse.Namespace) -> int:
     from personaplex_provision.cli.running import Job
     from personaplex_provision.reports.jsonlines import JsonLines
     from personaplex_provision.reports.verification import MILESTONES, Verification, render
-    from personaplex_provision.runs.verifying import VerifyingFleet
 
     output, options = session.begin(args, args.playbook)
-    project = session.open_playbook(output, options, args.playbook)
+    project, dialling = session.reach_playbook(output, options, args.playbook)
+    from personaplex_provision.runs.verifying import VerifyingFleet
+
     if args.milestones and options.tags == frozenset({"all"}):
         options.tags = frozenset(MILESTONES)
     found = Verification()
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
             output.say(told(of_event(event), output.err, str(event.get("host") or "")))
 
-    fleet = VerifyingFleet(project, report)
+    fleet = VerifyingFleet(project, report, dialling=dialling)
     job.stop = lambda kill: fleet.stop(kill)
 
     def work() -> int:

@@ -6,10 +6,8 @@ import os
 from collections.abc import Callable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
-
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from personaplex_provision.errors import Diagnostic, Findings, InvalidError, Position, ProvisionError
 from personaplex_provision.language.keyword_types import has_template
@@ -18,9 +16,6 @@ from personaplex_provision.language.tree import Role
 
 OpenText = Callable[[str, Position], str]
 "Opens a file encrypted as a whole: its text and where it is read from -> the plain text. Raises InvalidError."
-
-_JINJA = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
-
 
 @dataclass(frozen=True)
 class Scope:
@@ -95,7 +90,7 @@ class Loader:
         if scope.role is not None:
             known |= {"role_path": scope.role.path, "role_name": scope.role.name}
         try:
-            return _JINJA.from_string(text).render(known)
+            return str(_jinja().from_string(text).render(known))
         except Exception:
             # Anything that goes wrong here only means: not known before the run.
             return None
@@ -131,3 +126,11 @@ def first_file(candidates: list[str]) -> str | None:
         if os.path.isfile(path):
             return os.path.normpath(path)
     return None
+
+
+@cache
+def _jinja() -> Any:
+    import jinja2  # here: few names of imports are templates
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)

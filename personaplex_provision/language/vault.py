@@ -14,14 +14,15 @@ import os
 from binascii import Error as HexError
 from binascii import hexlify, unhexlify
 from collections.abc import Iterable
-
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CTR
-from cryptography.hazmat.primitives.padding import PKCS7
+from typing import TYPE_CHECKING
 
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Diagnostic, InvalidError, Position
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.modes import CTR
+    from cryptography.hazmat.primitives.padding import PKCS7
 
 HEADER = "$ANSIBLE_VAULT"
 DEFAULT = "default"
@@ -92,8 +93,8 @@ def encrypt(data: bytes, password: Secret | str, label: str = "") -> str:
     secret = password.reveal() if isinstance(password, Secret) else password
     salt = os.urandom(32)
     cipher_key, hmac_key, counter = _derive(secret, salt)
-    padder = PKCS7(AES.block_size).padder()
-    encryptor = Cipher(AES(cipher_key), CTR(counter)).encryptor()
+    cipher, padding = _cipher(cipher_key, counter)
+    padder, encryptor = padding.padder(), cipher.encryptor()
     sealed = encryptor.update(padder.update(data) + padder.finalize()) + encryptor.finalize()
     digest = hmac.new(hmac_key, sealed, hashlib.sha256).hexdigest().encode()
     payload = hexlify(b"\n".join((hexlify(salt), digest, hexlify(sealed)))).decode("ascii")
@@ -135,12 +136,21 @@ class _Envelope:
 
     def open(self, password: str) -> bytes:
         cipher_key, _, counter = _derive(password, self.salt)
-        decryptor = Cipher(AES(cipher_key), CTR(counter)).decryptor()
-        unpadder = PKCS7(AES.block_size).unpadder()
+        cipher, padding = _cipher(cipher_key, counter)
+        decryptor, unpadder = cipher.decryptor(), padding.unpadder()
         try:
             return unpadder.update(decryptor.update(self.sealed) + decryptor.finalize()) + unpadder.finalize()
         except ValueError:
             raise self._broken("its padding is wrong") from None
+
+
+def _cipher(key: bytes, counter: bytes) -> tuple[Cipher[CTR], PKCS7]:
+    from cryptography.hazmat.primitives.ciphers import Cipher  # here: most runs open no vault
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES
+    from cryptography.hazmat.primitives.ciphers.modes import CTR
+    from cryptography.hazmat.primitives.padding import PKCS7
+
+    return Cipher(AES(key), CTR(counter)), PKCS7(AES.block_size)
 
 
 def _derive(password: str, salt: bytes) -> tuple[bytes, bytes, bytes]:

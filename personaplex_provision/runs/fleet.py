@@ -21,17 +21,17 @@ from personaplex_provision.errors import (
     UsageError,
 )
 from personaplex_provision.language.playbook import handlers_of, nodes_of
-from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.tree import Play, Written
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.shared import Shared
 from personaplex_provision.runs import batches, crowd, records, room
 from personaplex_provision.runs.conversation import Event
+from personaplex_provision.runs.dialing import Dialling
 from personaplex_provision.runs.hostrun import HostRun
 from personaplex_provision.runs.identity import new_run, who
 from personaplex_provision.runs.outcome import worst
 from personaplex_provision.runs.part import Part
-from personaplex_provision.runs.project import Project, becomes
+from personaplex_provision.runs.project import Project
 
 if TYPE_CHECKING:
     from personaplex_provision.runs.profile import Profile
@@ -45,7 +45,9 @@ class Fleet:
     make: type[HostRun] = HostRun
     "What a host's part of the command is."
 
-    def __init__(self, project: Project, report: Report, run: str = "", keep: bool = True) -> None:
+    def __init__(
+        self, project: Project, report: Report, run: str = "", keep: bool = True, dialling: Dialling | None = None,
+    ) -> None:
         assert project.playbook is not None
         self.project = project
         self.playbook = project.playbook
@@ -63,6 +65,7 @@ class Fleet:
         self._compiling = threading.Lock()
         self._shared = Shared()
         self._parts: dict[tuple[int, str], Part] = {}
+        self._dialling = dialling or Dialling()
         self.selected = [self.project.hosts(play) for play in self.playbook.plays]
         self._chosen = [frozenset(names) for names in self.selected]
 
@@ -104,18 +107,10 @@ class Fleet:
         return self._code()
 
     def _host(self, name: str) -> HostRun:
-        variables = self.project.variables(name).as_dict()
         plays = [play for play, hosts in zip(self.playbook.plays, self.selected, strict=True) if name in hosts]
-        become = any(becomes(play, self.project.options, variables) for play in plays)
-        connection = self.project.connection(name, become)
-        for play in plays:
-            if play.keywords.get("remote_user") and not connection.user:
-                connection.user = str(play.keywords["remote_user"])
-            if play.keywords.get("port") and connection.port is None:
-                connection.port = int(play.keywords["port"])
-            if play.keywords.get("connection") and "ansible_connection" not in variables:
-                connection.kind = str(play.keywords["connection"])
+        connection = self.project.reach(name, plays)
         host = self.make(name, connection, self.tell, self.project.options)
+        host.dialling = self._dialling
         nodes = (node for play in plays for node in (*nodes_of(play), *handlers_of(play)))
         host.kinds = {node.kind for node in nodes if isinstance(node, Written)}
         return host
@@ -259,6 +254,7 @@ class Fleet:
         for host in self.hosts.values():
             with contextlib.suppress(OSError, ProvisionError):
                 host.close()
+        self._dialling.close()
 
     def _host_end(self, host: HostRun, phase: str) -> None:
         found = host.outcome
@@ -300,10 +296,3 @@ class Fleet:
             missing = all(isinstance(error, MissingFileError) for error in self.errors)
             ordered = sorted(found, key=lambda one: (one.position or Position(""), one.summary))
             raise (MissingFileError if missing else InvalidError)(ordered)
-
-
-def templar_of(project: Project, host: str) -> Templar:
-    """A templar over what the inventory says of a host."""
-    return Templar(project.variables(host).as_dict(), vault=project.keys, search_path=[project.directory])
-
-

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from personaplex_provision.executors.base import open_executor
 from personaplex_provision.executors.bootstrap import Agent, start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.runs.conversation import Answer, Conversation, Event
+from personaplex_provision.runs.dialing import Dialling
 from personaplex_provision.runs.options import Options
 from personaplex_provision.runs.outcome import HostOutcome
 from personaplex_provision.runs.phases import Phases
@@ -29,6 +29,8 @@ class HostLink:
         self.waited = False
         "Whether another run held the host when this one came."
         self.spent = Phases()
+        self.dialling = Dialling()
+        "Where the connection may have been begun already."
         self.reaching = 0.0
         "Since when, monotonic, the host is being reached; 0 when it is not."
         self.kinds: set[str] = set()
@@ -46,7 +48,7 @@ class HostLink:
         self.reaching = time.monotonic()
         try:
             with self.spent.spending("connect"):
-                executor = open_executor(self.connection)
+                executor = self.dialling.executor(self.connection)
             with self.spent.spending("bootstrap"):
                 self._agent = start_agent(self.connection, [hello], executor, kinds=self.kinds)
         finally:

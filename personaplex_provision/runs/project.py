@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personaplex_provision.errors import Diagnostic, Findings, Position, ProvisionError, UsageError, suggestion
 from personaplex_provision.executors.connection import Connection, connection_of
 from personaplex_provision.language.inventory import Inventory, load_inventory
 from personaplex_provision.language.playbook import load_playbook, nodes_of, roles_of
 from personaplex_provision.language.source import Mapping as Positioned
-from personaplex_provision.language.templates import Scope, Templar, inert
 from personaplex_provision.language.tree import Import, Play, Playbook, Written
 from personaplex_provision.language.variables import Layer, Level, Variables, parse_extra_vars
 from personaplex_provision.language.vars_file import load_vars_file
 from personaplex_provision.language.vault import VaultKeys
 from personaplex_provision.language.vault_sources import load_keys
-from personaplex_provision.planning.context import HostContext, Reading
 from personaplex_provision.planning.kinds import kind_names
-from personaplex_provision.planning.shared import Shared
 from personaplex_provision.runs.options import Options
 
+if TYPE_CHECKING:
+    from personaplex_provision.language.templates import Scope, Templar
+    from personaplex_provision.planning.context import HostContext
+    from personaplex_provision.planning.shared import Shared
 
 @dataclass
 class Project:
@@ -34,6 +35,15 @@ class Project:
     keys: VaultKeys
     playbook: Playbook | None = None
     prompts: Mapping[str, Any] = field(default_factory=dict)
+    checked: bool = True
+    "Whether the parameters of the tasks were checked."
+
+    def check(self) -> None:
+        """Checks what `open_project` left unchecked. Raises InvalidError, UsageError."""
+        if not self.checked and self.playbook is not None:
+            self.checked = True
+            check(self.playbook)
+            check_tags(self.playbook, self.options)
 
     def open_text(self, text: str, position: Position) -> str:
         """Opens a file that is encrypted whole."""
@@ -50,8 +60,11 @@ class Project:
 
     def hosts(self, play: Play) -> list[str]:
         """Hosts of a play after `--limit`, in order."""
-        templar = Templar(self.static_vars(), vault=self.keys)
-        pattern = templar.render(play.hosts, play.position)
+        pattern: Any = play.hosts
+        if open_(pattern):
+            from personaplex_provision.language.templates import Templar
+
+            pattern = Templar(self.static_vars(), vault=self.keys).render(pattern, play.position)
         position = getattr(play.hosts, "position", play.position)
         return self.inventory.select(pattern, position, self.options.limit)
 
@@ -79,22 +92,43 @@ class Project:
 
     def connection(self, host: str, become: bool) -> Connection:
         """How to reach a host; `become` when the play needs root anywhere."""
-        variables = self.variables(host)
-        templar = Templar(variables.as_dict(), vault=self.keys, search_path=[self.directory])
-        wanted = {
-            name: templar.render(value, getattr(value, "position", None))
-            for name, value in variables.as_dict().items()
-            if name.startswith(("ansible_", "wsl_"))
-        }
+        variables = self.variables(host).as_dict()
+        wanted = {name: value for name, value in variables.items() if name.startswith(("ansible_", "wsl_"))}
+        if any(map(open_, wanted.values())):
+            templar = self.templar(variables)
+            wanted = {name: templar.render(value, getattr(value, "position", None)) for name, value in wanted.items()}
         found = connection_of(host, wanted, self.options.link)
         if become or found.become:
             # One agent a host: it is root, and a task that becomes someone else does so inside it.
             found.become, found.become_user = True, "root"
         return found
 
+    def reach(self, host: str, plays: Iterable[Play]) -> Connection:
+        """How to reach a host for some plays, as they and the inventory have it."""
+        variables, plays = self.variables(host).as_dict(), list(plays)
+        connection = self.connection(host, any(becomes(play, self.options, variables) for play in plays))
+        for play in plays:
+            if play.keywords.get("remote_user") and not connection.user:
+                connection.user = str(play.keywords["remote_user"])
+            if play.keywords.get("port") and connection.port is None:
+                connection.port = int(play.keywords["port"])
+            if play.keywords.get("connection") and "ansible_connection" not in variables:
+                connection.kind = str(play.keywords["connection"])
+        return connection
+
+    def templar(self, variables: Mapping[str, Any]) -> Templar:
+        """What renders values of the inventory."""
+        from personaplex_provision.language.templates import Templar
+
+        return Templar(variables, vault=self.keys, search_path=[self.directory])
+
     def context(self, host: str, play: Play, hello: dict[str, Any], connection: Connection, batch: list[str],
                 plays: list[str], shared: Shared | None = None) -> HostContext:
         """What compiling a play for a host needs."""
+        from personaplex_provision.language.templates import inert
+        from personaplex_provision.planning.context import HostContext, Reading
+        from personaplex_provision.planning.shared import Shared
+
         facts = hello.get("facts", {})
         base = self.variables(host)
         magic = self.magic(host, batch, plays)
@@ -120,6 +154,10 @@ class Project:
         )
 
     def _vars_files(self, play: Play, base: Variables, magic: dict[str, Any]) -> Iterable[tuple[str, Position | None]]:
+        if not play.vars_files:
+            return
+        from personaplex_provision.language.templates import Templar
+
         templar = Templar({**base.as_dict(), **magic}, search_path=[play.directory], vault=self.keys)
         for entry in play.vars_files:
             choices = entry if isinstance(entry, list) else [entry]
@@ -143,8 +181,10 @@ class _HostVars(Mapping[str, Any]):
             project = self._project
             if name not in project.inventory.hosts and name != "localhost":
                 raise KeyError(name)
+            from personaplex_provision.language.templates import Scope
+
             values = {**project.variables(name).as_dict(), **project.inventory.magic(name)}
-            self._known[name] = Scope(Templar(values, vault=project.keys, search_path=[project.directory]))
+            self._known[name] = Scope(project.templar(values))
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -154,8 +194,11 @@ class _HostVars(Mapping[str, Any]):
         return len(self._project.inventory.hosts)
 
 
-def open_project(options: Options, playbook: str | None = None, ask: Any = None) -> Project:
-    """Reads everything a command needs; all that is wrong in the files is raised at once."""
+def open_project(options: Options, playbook: str | None = None, ask: Any = None, checked: bool = True) -> Project:
+    """Reads everything a command needs; all that is wrong in the files is raised at once.
+
+    Without `checked` the parameters of tasks are left to `Project.check`, which needs most of the engine.
+    """
     prompts = {} if ask is None else {"prompt": ask}
     keys = load_keys(options.vault_ids, options.vault_password_files, options.ask_vault_password, **prompts)
 
@@ -170,9 +213,15 @@ def open_project(options: Options, playbook: str | None = None, ask: Any = None)
             playbook, kinds=kind_names(), roles_path=options.roles_path, static_vars=project.static_vars(),
             open_text=open_text,
         )
-        check(project.playbook)
-        check_tags(project.playbook, options)
+        project.checked = False
+        if checked:
+            project.check()
     return project
+
+
+def open_(value: Any) -> bool:
+    """Whether a value has to be rendered, or opened, before it can be used."""
+    return "{{" in value or "{%" in value if isinstance(value, str) else not isinstance(value, (bool, int, float))
 
 
 def check(playbook: Playbook) -> None:

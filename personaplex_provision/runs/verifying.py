@@ -18,6 +18,7 @@ from personaplex_provision.planning.kinds import kind_names, load_kind
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.selection import selected
 from personaplex_provision.runs.conversation import Event
+from personaplex_provision.runs.dialing import Dialling
 from personaplex_provision.runs.fleet import Fleet
 from personaplex_provision.runs.hostrun import HostRun
 from personaplex_provision.runs.part import Part
@@ -101,12 +102,14 @@ class VerifyingFleet(Fleet):
 
     make = Verifying
 
-    def __init__(self, project: Project, report: Callable[[Event], None], run: str = "") -> None:
+    def __init__(
+        self, project: Project, report: Callable[[Event], None], run: str = "", dialling: Dialling | None = None,
+    ) -> None:
         self.tags, self.skip_tags = project.options.tags, project.options.skip_tags
         # Tags choose checks, and not the probes that their conditions use.
         everything = replace(project.options, tags=frozenset({"all"}) | self.tags, skip_tags=frozenset())
         project.options = everything
-        super().__init__(project, report, run)
+        super().__init__(project, report, run, dialling=dialling)
 
     def verify(self) -> int:
         """Connects and carries out the checks; the exit code. Raises InvalidError."""

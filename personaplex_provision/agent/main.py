@@ -244,7 +244,7 @@ class Agent:
         tasks = self._take(message)
         if self.planner is None or message.get("fresh"):
             self.planner = Planner(self.session, recovery.left(self.session)[1])
-        self.planner.plan(tasks, bool(message.get("observed")))
+        self.planner.plan(tasks, bool(message.get("observed")), bool(message.get("brief")))
         self.session.send({"type": "planned", "space": self.planner.prediction.room()})
 
     def _verify(self, message: Message) -> None:

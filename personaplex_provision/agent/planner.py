@@ -33,23 +33,34 @@ class Planner:
         self.actions: Dict[str, str] = {}
         self.owed = owed
         self._events: List[Message] = []
-        self._observing = False
+        self._same: List[List[Any]] = []
+        "Of tasks in state, since the last event: address, class, seconds."
+        self._observing = self._brief = False
 
-    def plan(self, tasks: List[Task], observed: bool = False) -> None:
-        """Sends a `plan_task` for every task, in order; with `observed` each tells the digest of what was found."""
-        self._observing = observed
+    def plan(self, tasks: List[Task], observed: bool = False, brief: bool = False) -> None:
+        """Sends a `plan_task` for every task, in order; with `observed` each tells the digest of what was found.
+
+        With `brief` tasks of which there is nothing to say come together in one `plan_same`.
+        """
+        self._observing, self._brief = observed, brief
         resources = self._resources(tasks)
         self._warm(tasks, resources)
         for task in tasks:
             self._one(task, resources)
-            if len(self._events) >= _BATCH:
+            if len(self._events) + len(self._same) >= _BATCH:
                 self.flush()
         self.flush()
 
     def flush(self) -> None:
         """Sends what has been found so far."""
+        self._together()
         self.session.send_many(self._events)
         self._events = []
+
+    def _together(self) -> None:
+        if self._same:
+            self._events.append({"type": "plan_same", "tasks": self._same})
+            self._same = []
 
     def _resources(self, tasks: List[Task]) -> Dict[str, Resource]:
         found = {}
@@ -198,6 +209,10 @@ class Planner:
             fields["result"] = resource.result(finding.now, finding.now, host)
         fields["seconds"] = round(time.monotonic() - began, 6)
         action = "run" if task.changed and finding.action == "none" else finding.action
+        if self._brief and action == "none" and len(fields) == 2:
+            self.actions[task.address] = action
+            self._same.append([task.address, *fields.values()])
+            return
         self._tell(task, action, **{key: value for key, value in fields.items() if value not in ("", [])})
 
     def _digest(self, task: Task, resource: Resource, finding: step.Finding) -> str:
@@ -270,6 +285,7 @@ class Planner:
         )
 
     def _tell(self, task: Task, action: str, **fields: Any) -> None:
+        self._together()
         self.actions[task.address] = action
         message: Message = {"type": "plan_task", "task": task.address, "name": task.name, "kind": task.kind}
         message.update(action=action, **fields)

@@ -72,7 +72,7 @@ def apply(
         stage.report(event)
 
     fleet = Fleet(project, report, keep=kept is not None, dialling=dialling)
-    fleet.profile = stage.profile(options)
+    fleet.profile, fleet.together = stage.profile(options), stage.together
     job.stop = lambda kill: fleet.stop(kill)
 
     def confirm() -> bool:

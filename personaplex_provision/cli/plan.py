@@ -45,7 +45,7 @@ def plan(output: Output, options: Options, playbook: str, out: str | None, detai
     job = Job(output)
     stage = Stage(output, job)
     fleet = Fleet(project, stage.report, keep=bool(out), dialling=dialling)
-    fleet.profile = stage.profile(options)
+    fleet.profile, fleet.together = stage.profile(options), stage.together
 
     def work() -> int:
         try:

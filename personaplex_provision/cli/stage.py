@@ -45,6 +45,15 @@ class Stage:
             if take is not None:
                 take(event)
 
+    def together(self, events: list[dict[str, Any]]) -> None:
+        """Takes what a plan says of tasks in state, all of one host."""
+        if self._lines is not None or self.output.verbosity > 0:
+            for event in events:
+                self.report(event)
+            return
+        self.planned.together(events)
+        self.progress.together(events)
+
     def profile(self, options: Options) -> Profile | None:
         """What gathers where the time goes, when `--profile` was given."""
         if not options.profile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +93,13 @@ class Planned:
             elif event.get("phase") == "plan":
                 host.exit, host.unreachable = int(event.get("exit", 0)), bool(event.get("unreachable"))
                 host.space = list(event.get("space", []))
+
+    def together(self, events: Sequence[Event]) -> None:
+        """Takes `plan_task` events of one host."""
+        with self._lock:
+            name = str(events[0]["host"])
+            host = self.hosts.setdefault(name, HostPlanned(name))
+            host.entries += map(self._kept, events)
 
     def _kept(self, event: Event) -> Event:
         """What is kept of an entry; the same object for hosts of which the same is said."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +69,13 @@ class Progress:
                 self._summary(event)
             elif event.get("host"):
                 self._host(event, self.hosts.setdefault(str(event["host"]), HostProgress(str(event["host"]))))
+
+    def together(self, events: Sequence[Event]) -> None:
+        """Takes `plan_task` events of one host, all of tasks in state."""
+        with self.lock:
+            name = str(events[0]["host"])
+            host = self.hosts.setdefault(name, HostProgress(name))
+            host.phase, host.planned = "planning", host.planned + len(events)
 
     def _summary(self, event: Event) -> None:
         self.exit = int(event["exit"])

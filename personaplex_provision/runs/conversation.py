@@ -13,7 +13,7 @@ Event = dict[str, Any]
 Answer = Callable[[Event], "Event | None"]
 "Answers a question of the agent's; None when it is none, and only had to be heard."
 EVENTS = frozenset({
-    "plan_task", "task_start", "task_progress", "task_output", "task_end", "rollback_task", "diagnostic",
+    "plan_task", "plan_same", "task_start", "task_progress", "task_output", "task_end", "rollback_task", "diagnostic",
     "handler_owed",
 })
 _REPLIES = frozenset({"begun", "locked", "applied", "ended", "rolled_back", "moved", "failed"})

@@ -57,6 +57,8 @@ class Fleet:
         "Whether the plan of a host on which nothing is to be done is kept too."
         self.profile: Profile | None = None
         "Where the time goes, when that was asked for."
+        self.together: Callable[[list[Event]], None] | None = None
+        "Takes what is said of many tasks of one host at once, where the report can."
         self.errors: list[ProvisionError] = []
         self.refused = False
         self._report = report
@@ -73,10 +75,17 @@ class Fleet:
 
     def tell(self, event: Event) -> None:
         """Adds what every event has and hands it to the reports."""
+        stamp = {"schema": 1, "ts": round(time.time(), 3), "run": self.run}
+        entries = event["entries"] if event["type"] == "plan_same" else [event]
         with self._lock:
             if self.profile is not None:
-                self.profile(event)
-            self._report({"schema": 1, "ts": round(time.time(), 3), "run": self.run, **event})
+                for one in entries:
+                    self.profile(one)
+            if self.together is not None and len(entries) > 1:
+                self.together([{**stamp, **one} for one in entries])
+            else:
+                for one in entries:
+                    self._report({**stamp, **one})
 
     def summary(self, code: int) -> int:
         """The last event; returns the exit code."""

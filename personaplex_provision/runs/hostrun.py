@@ -81,7 +81,7 @@ class HostRun(HostLink):
             return  # what an earlier play asked had no answer: the error that told why is on its way
         self._turn_to(part)
         self._secrets()
-        message = {"type": "plan", "observed": self.options.observed, **self._load(part)}
+        message = {"type": "plan", "observed": self.options.observed, "brief": True, **self._load(part)}
         self.outcome.space = self._talk.ask(message, "planned").get("space", [])
 
     def _turn_to(self, part: Part) -> None:
@@ -218,6 +218,9 @@ class HostRun(HostLink):
 
     def _event(self, event: Event) -> None:
         kind, address = event["type"], event.get("task", "")
+        if kind == "plan_same":
+            self._same(event["tasks"])
+            return
         if kind == "plan_task":
             self._planned(event, address)
         elif kind == "task_end":
@@ -234,6 +237,20 @@ class HostRun(HostLink):
                     self._failures.append(task.verify is not None)
                     results.keep_failure(self.context.results, self._names, task, event)
         self._tell({**event, "host": self.name})
+
+    def _same(self, found: list[list[Any]]) -> None:
+        """Tasks of which a plan has nothing to say but that they are in state."""
+        assert self._part is not None
+        entries = []
+        for address, reversible, seconds in found:
+            task = self._names[address]
+            event: Event = {
+                "type": "plan_task", "host": self.name, "task": address, "name": task.name, "kind": task.kind,
+                "action": "none", "reversible": reversible, "seconds": seconds,
+            }
+            self._part.entries[address] = event
+            entries.append(event)
+        self._tell({"type": "plan_same", "host": self.name, "entries": entries})
 
     def _planned(self, event: Event, address: str) -> None:
         assert self._part is not None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from personaplex_provision.agent.resource import Resource
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, Findings, InvalidError, Position, ProvisionError, suggestion
 from personaplex_provision.language.source import Mapping
@@ -28,6 +29,8 @@ from personaplex_provision.planning.role_arguments import with_arguments
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.selection import selected
 
+_LONE = frozenset({"name", "tags", "become", "become_user", "ignore_errors", "no_log", "vars", "timeout", "affects"})
+"Keywords that concern a task alone."
 Edges = list[list[str]]
 """`[address, reason]` pairs."""
 
@@ -171,6 +174,9 @@ class Walk:
         if written.kind == "include_vars":
             return self._include_vars(written, scope, entry)
         maker = self.maker(written, scope, written.name or written.kind)
+        known = maker.known_one() if not self.stopped and _LONE.issuperset(written.keywords) else None
+        if known is not None:
+            return self._lone(written, *known, entry)
         made = maker.make()
         if self.stopped:
             for one in made.tasks:
@@ -178,6 +184,15 @@ class Walk:
         self.bind(written, maker, made)
         exits = self._take(made, written, maker.address, entry)
         exits = checking.compile_checks(self, written.keywords.get("verify", []), scope, exits, step=written)
+        self.call(written, exits)
+        return exits
+
+    def _lone(self, written: Written, task: Task, resource: Resource, entry: Edges) -> list[str]:
+        """A task that another host has too, with nothing around it: the short way through what is below."""
+        task.requires, task.name = [*entry], task.name or written.kind
+        self.made.tasks.append(task)
+        self.made.resources[task.address] = resource
+        exits = [task.address]
         self.call(written, exits)
         return exits
 

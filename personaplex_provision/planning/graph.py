@@ -79,16 +79,18 @@ class Graph:
 
 def build(
     tasks: Iterable[Task], resources: Mapping[str, Resource], shapes: dict[Any, Graph] | None = None,
+    provided: dict[int, Any] | None = None,
 ) -> Graph:
     """The graph of one host's tasks, given in the order of the list, with `resources` by task address.
 
     The edges are written to each task's `requires` too. `shapes` remembers graphs: one of a shape that is known
-    takes over that one's edges. Raises InvalidError when tasks wait for each other.
+    takes over that one's edges; `provided` holds, for resources that several hosts share, what they were asked before. Raises InvalidError when tasks wait for each other.
     """
     graph = Graph(tasks, resources)
     shape = None
     if shapes is not None:
-        shape = tuple(_shape(one, resources.get(one.address)) for one in graph.tasks.values())
+        asked = provided if provided is not None else {}
+        shape = tuple([_shape(one, resources.get(one.address), asked) for one in graph.tasks.values()])
         if shape in shapes:
             graph.take_over(shapes[shape])
             return graph
@@ -100,12 +102,16 @@ def build(
     return graph
 
 
-def _shape(task: Task, resource: Resource | None) -> tuple[Any, ...]:
+def _shape(task: Task, resource: Resource | None, provided: dict[int, Any]) -> tuple[Any, ...]:
     """All that the passes look at."""
     what: tuple[Any, ...] = ()
     if resource is not None:
-        own = (getattr(resource, name, None) for name in ("owner", "group", "state"))
-        what = (resource.kind, *resource.provides(), None, *resource.needs(), *map(str, own))
+        what = provided.get(id(resource), ())
+        if not what:
+            own = (getattr(resource, name, None) for name in ("owner", "group", "state"))
+            what = (resource.kind, *resource.provides(), None, *resource.needs(), *map(str, own))
+            if id(resource) in provided:
+                provided[id(resource)] = what
     return (
         task.address, task.kind, task.user, task.trigger, bool(task.deferred), *task.notify, None,
         *map(tuple, task.requires), what,

@@ -60,12 +60,11 @@ class Maker:
     def make(self) -> Made:
         """The tasks, those that wait for a value deferred. Raises InvalidError."""
         shared, context = self.context.shared, self.context
-        sort = (context.root, context.login, context.become, context.local)
-        key = shared.key(self.written, self.scope, self.address, sort)
-        known = None if key is None else shared.take(key, context.stock)
+        known = self.known_one()
         if known is not None:
             task, resource = known
             return Made([task], {task.address: resource})
+        key = self._key()
         try:
             made = self._loop()
         except Pending as pending:
@@ -74,6 +73,16 @@ class Maker:
             task = made.tasks[0]
             shared.keep(key, self.written, self.scope, task, made.resources[task.address], context.stock)
         return made
+
+    def known_one(self) -> tuple[Task, Resource] | None:
+        """The task as it was made for another host, if it is the same for both."""
+        key = self._key()
+        return None if key is None else self.context.shared.take(key, self.context.stock)
+
+    def _key(self) -> Any:
+        context = self.context
+        sort = (context.root, context.login, context.become, context.local)
+        return context.shared.key(self.written, self.scope, self.address, sort)
 
     # variables
 
@@ -95,7 +104,7 @@ class Maker:
         items = self.items(templar)
         control = words.get("loop_control") or {}
         name, index = str(control.get("loop_var", "item")), control.get("index_var")
-        join = Task(self.address, self.title(templar, quiet=True), tags=self.tags(), position=self.position())
+        join = Task(self.address, self.title(templar), tags=self.tags(), position=self.position())
         made = Made()
         before: list[list[str]] = []
         own = self
@@ -233,7 +242,7 @@ class Maker:
         changed = words.get("changed_when")
         constant = changed if isinstance(changed, bool) else None
         retries = words.get("retries", 2 if "until" in words else 0)  # Ansible tries three times in all
-        title = self.title(templar, quiet=templar is None)
+        title = self.title(templar)
         return Task(
             address=address or self.address,
             name=f"{title} [{label}]" if label else title,
@@ -256,18 +265,13 @@ class Maker:
             verify=manner.of(words, templar) if self.written.check else None, advice=manner.advice(words, templar),
         )
 
-    def title(self, templar: Templar | None, quiet: bool = False) -> str:
+    def title(self, templar: Templar | None) -> str:
         """The task's name, rendered where that is possible."""
         name = self.written.name or self.written.kind
-        if templar is None:
-            return str(name)
         try:
-            found = templar.render(name, self.written.position)
+            return str(name if templar is None else templar.render(name, self.written.position))
         except (Pending, InvalidError):
-            if not quiet:
-                return str(name)
             return str(name)
-        return str(found)
 
     def tags(self) -> list[str]:
         own = {str(one) for one in self.written.keywords.get("tags", ())}

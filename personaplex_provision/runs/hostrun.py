@@ -61,9 +61,9 @@ class HostRun(HostLink):
         """Compiles a play for this host. Raises InvalidError."""
         assert self.context is not None
         known = self.parts[-1].compiled.known if self.parts else ()
-        prefix = f"play {number + 1}: " if number else ""
+        prefix, shared = f"play {number + 1}: " if number else "", self.context.shared
         compiled = compile_play(play, self.context, scope, known, prefix)
-        graph = graphs.build(compiled.tasks, compiled.resources, self.context.shared.shapes)
+        graph = graphs.build(compiled.tasks, compiled.resources, shared.shapes, shared.provided)
         if self.options.targets:
             chosen = graphs.ancestors(graph, self.options.targets)
             graph = graphs.build(graphs.only(graph, chosen), compiled.resources)

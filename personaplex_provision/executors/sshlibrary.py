@@ -6,20 +6,27 @@ import logging
 import sys
 import threading
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 
 @lru_cache(maxsize=1)
 def paramiko_library() -> Any:
-    """paramiko, without `invoke`, which it would import for one option of a parser that we do not use."""
-    absent = "invoke" not in sys.modules
-    if absent:
-        sys.modules["invoke"] = None  # type: ignore[assignment]
+    """paramiko, without what it would import for nothing that we use.
+
+    That is `invoke`, for one option of a parser, and `importlib.metadata`, by which it reads its own version out of its
+    package's files: together they would take as long as the rest of it.
+    """
+    metadata: Any = ModuleType("importlib.metadata")
+    metadata.version = lambda _name: ""
+    absent = {"invoke": None, "importlib.metadata": metadata}
+    stands: Any = {name: one for name, one in absent.items() if name not in sys.modules}
+    sys.modules.update(stands)
     try:
         import paramiko
     finally:
-        if absent:
-            del sys.modules["invoke"]
+        for name in stands:
+            del sys.modules[name]
     # Its errors reach us as exceptions; without a handler they would be printed as well.
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
     return paramiko

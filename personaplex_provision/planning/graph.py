@@ -84,7 +84,8 @@ def build(
     """The graph of one host's tasks, given in the order of the list, with `resources` by task address.
 
     The edges are written to each task's `requires` too. `shapes` remembers graphs: one of a shape that is known
-    takes over that one's edges; `provided` holds, for resources that several hosts share, what they were asked before. Raises InvalidError when tasks wait for each other.
+    takes over that one's edges; `provided` holds what resources that several hosts share were asked before. Raises
+    InvalidError when tasks wait for each other.
     """
     graph = Graph(tasks, resources)
     shape = None

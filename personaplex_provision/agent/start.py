@@ -82,11 +82,16 @@ LATER = ("datetime", "difflib", "glob", "inspect", "shutil", "subprocess", "temp
 """What a plan without a change never uses, though modules that it does use import it; a quarter of the start."""
 
 
+def put_off(names: Sequence[str]) -> None:
+    """Imports these modules of the standard library when something in them is used, and not before."""
+    for name in names:
+        sys.modules.setdefault(name, Later(name))
+
+
 def load(modules: Modules) -> None:
     """Makes `modules` importable."""
     sys.meta_path.insert(0, Memory(modules))
-    for name in LATER:
-        sys.modules.setdefault(name, Later(name))
+    put_off(LATER)
 
 
 def begin(modules: Modules, marker: bytes) -> None:

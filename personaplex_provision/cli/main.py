@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from personaplex_provision import __version__
+from personaplex_provision.agent.start import LATER, put_off
 
 if TYPE_CHECKING:
     from personaplex_provision.cli.parser import Parser
@@ -36,6 +37,8 @@ COMMANDS = {
     "completion": "print completion for a shell",
     "vault": "seal and open files with Ansible Vault",
 }
+_SELDOM = (*LATER, "configparser", "csv", "getpass", "platform", "random", "secrets", "uuid", "zipfile")
+"Modules of the standard library that are imported at every start, and used by few commands."
 RESERVED = ("snapshot", "drift", "exec", "bench", "report", "ui",
             "lock", "import-ansible", "init", "pull")
 "Names of commands to come: not to be used for anything else."
@@ -45,6 +48,7 @@ def script() -> None:
     """The entry point of the installed command."""
     # What is read stays until the end: looking for garbage in it, again and again, finds none.
     gc.set_threshold(100_000, 50, 50)
+    put_off(_SELDOM)
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -15,8 +15,8 @@ the bundle, which is wanted only if the file is not there or not that one.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import secrets
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -191,7 +191,7 @@ class Start:
         self.seat = seat
         "By what name the host's Python and engine are remembered; empty for not at all."
         self.kinds = frozenset(kinds)
-        self.nonce = secrets.token_hex(16)
+        self.nonce = os.urandom(16).hex()
         self.greeting = b"".join([encode(one) for one in greeting])
         known = remembered.recall(seat) if seat else remembered.Known()
         kept = known.kept if known.kept and known.kept.version == bundle.version() else None

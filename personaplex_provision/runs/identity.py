@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 import socket
 from datetime import datetime, timezone
 
@@ -12,7 +11,7 @@ from datetime import datetime, timezone
 def new_run() -> str:
     """A fresh id: UTC time and four hex digits, so that ids sort as runs do (`20261122T181500-3fa9`)."""
     now = datetime.now(timezone.utc)
-    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{secrets.token_hex(2)}"
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{os.urandom(2).hex()}"
 
 
 def who() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from personaplex_provision.language.filters.shacrypt import ALPHABET, sha_crypt
 
 # Ansible's own namespace: the same text gives the same identifier there.
-_NAMESPACE = uuid.UUID("361E6D51-FAEC-444A-9079-341386DA8E2E")
+_NAMESPACE = "361E6D51-FAEC-444A-9079-341386DA8E2E"
 _ROUNDS = {"sha256": 535_000, "sha512": 656_000}
 
 

@@ -2,12 +2,14 @@
 
 Images of what was there before are shared: a blob, a tree, an image of packages is needed as long as the journal of
 any run that is left names it. A run goes in one step, by being renamed; only then is swept what no journal names, so
-that a sweep cut off anywhere loses nothing, and the next one ends it.
+that a sweep cut off anywhere loses nothing, and the next one ends it. What was fetched goes with the last run that was
+there when it came.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -21,6 +23,8 @@ from personaplex_provision.agent.store import Store
 
 _KEPT = (("blobs",), ("trees",), ("apt", "images"))
 """Folders of the state directory whose entries journals name."""
+_FETCHED = (("downloads",), ("apt", "fetched"))
+"""Folders of what was fetched. No journal names it; a run can have used only what was there when it began, or came later."""
 _NAME = re.compile(rb"[0-9a-f]{16,64}")
 _GONE = ".gone-"
 """Before the name of a run's folder that is being removed."""
@@ -106,6 +110,11 @@ def sweep(store: Store) -> int:
             path = store.path(*folder, name)
             if name not in needed and not _being_written(path, name):
                 freed += _remove(store, path)
+    began = min((_began(store, run) for run in store.runs()), default=math.inf)
+    for folder in _FETCHED:
+        for path in [store.path(*folder, name) for name in _list(store.path(*folder))]:
+            if _modified(path) < began:
+                freed += _remove(store, path)
     for name in _list(store.path("runs")):
         if name.startswith(_GONE):
             freed += _remove(store, store.path("runs", name))
@@ -141,6 +150,21 @@ def _named(store: Store, run: str) -> Set[str]:
             return {name.decode() for line in file for name in _NAME.findall(line)}
     except OSError:
         return set()
+
+
+def _began(store: Store, run: str) -> float:
+    """When the run began; ages ago where its journal does not say."""
+    try:
+        return float(journals.read(store, run)[0]["ts"])
+    except (OSError, LookupError, ValueError):
+        return 0.0
+
+
+def _modified(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return math.inf
 
 
 def _ended(one: Kept) -> float:

@@ -9,6 +9,7 @@ import pytest
 
 from personaplex_provision.cli.main import main
 from tests.flows.conftest import Bench
+from tests.unit.loopback import serve
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +65,30 @@ def test_runs_tell_what_they_keep(bench: Bench, capsys: pytest.CaptureFixture[st
     assert "3 runs, " in capsys.readouterr().out.splitlines()[-1]
     assert bench.run("runs", "prune", "--max-size", str(sizes[2]), "-y") == 0
     assert len(bench.events[-1]["localhost"]["going"]) == 2
+
+
+def test_what_was_fetched_goes_with_the_runs_that_had_it(bench: Bench) -> None:
+    state = Path(os.environ["PROVISION_STATE_DIR"])
+    with serve() as site:
+        site.pages = {"/one": b"first", "/two": b"second"}
+        notes = []
+        for name in site.pages:
+            bench.tasks(f"""
+tasks:
+  - name: fetched
+    get_url: {{url: "{site.url}{name}", dest: "{{{{ place }}}}{name}"}}
+""")
+            assert bench.apply() == 0
+            notes.append(sorted(os.listdir(state / "downloads")))
+    first, both = notes
+    package = state / "apt/fetched/tool.deb"
+    package.parent.mkdir(parents=True)
+    package.write_text("fetched in the first run")
+    os.utime(package, ((state / "downloads" / first[0]).stat().st_mtime,) * 2)
+    assert bench.run("runs", "prune", "--keep", "1", "-y") == 0
+    assert sorted(os.listdir(state / "downloads")) == sorted({*both} - {*first}) != [] and not package.exists()
+    assert bench.run("runs", "prune", "--older-than", "0s", "-y") == 0
+    assert os.listdir(state / "downloads") == []
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -89,11 +89,14 @@ class Walk:
     "Includes since the last flush that are read during the run."
     handlers: dict[int, str] = field(default_factory=dict)
     "Number of a handler of the play -> its address at the next flush."
+    outer: Scope | None = None
+    "The play's own scope, in which its handlers stand wherever they are flushed."
 
     # sections and lists
 
     def section(self, nodes: Sequence[Node], scope: Scope, entry: list[str]) -> list[str]:
         """A part of the play, and the handlers notified in it."""
+        self.outer = scope
         exits = self.sequence(nodes, scope, [[one, "listed"] for one in entry])
         return notifying.flush(self, scope, exits or entry)
 
@@ -246,7 +249,7 @@ class Walk:
         what = str(written.params or "noop").strip()
         here = [one for one, _ in entry]
         if what == "flush_handlers":
-            return notifying.flush(self, scope, here)
+            return notifying.flush(self, self.outer or scope, here)
         if what in ("end_host", "end_play"):
             maker = self.maker(written, scope, f"meta {what}")
             if not maker._unmet(maker.templar(), {}):

@@ -99,6 +99,25 @@ tasks:
     assert sorted(bench.files()) == ["body"]
 
 
+def test_a_handler_is_the_plays_wherever_it_is_flushed(bench: Bench) -> None:
+    bench.tasks("""
+tasks:
+  - name: config
+    copy: {dest: "{{ place }}/config", content: ""}
+    notify: told
+  - when: false
+    block:
+      - meta: flush_handlers
+      - name: not reached
+        copy: {dest: "{{ place }}/wrong", content: ""}
+handlers:
+  - name: told
+    copy: {dest: "{{ place }}/told", content: ""}
+""")
+    assert bench.apply() == 0
+    assert sorted(bench.files()) == ["config", "told"]
+
+
 def test_a_flush_does_not_hide_a_failure_before_it(bench: Bench) -> None:
     bench.tasks("""
 tasks:

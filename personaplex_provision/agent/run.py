@@ -27,6 +27,8 @@ class Run:
         self.id = ""
         self.owed: set[str] = set()
         self.failed = False
+        self.broken = False
+        "Whether more failed than checks of a `verify:`."
         self.more = False
         "Whether the controller has plays that it did not hand over yet."
         self.undone: Optional[str] = None
@@ -90,7 +92,7 @@ class Run:
             self.owed, bool(options.get("force_handlers")), self.confirm,
         )
         runner.run()
-        self.failed = self.failed or runner.failed
+        self.failed, self.broken = self.failed or runner.failed, self.broken or runner.broken
         for task in tasks:
             ended = runner.ended.get(task.address)
             if task.handler and ended is not None and ended.fine and ended.outcome != "skipped":
@@ -134,11 +136,11 @@ class Run:
 
     def close_alone(self) -> None:
         """Ends the run as its controller would, who is gone."""
-        outcome = "failed" if self.failed else "interrupted" if self.more or self.session.stopping.is_set() else "ok"
+        outcome = "interrupted" if self.more or self.session.stopping.is_set() else "ok"
         if self.undone is not None:
             outcome = self.undone
-        elif outcome == "failed" and self._policy == "rollback":
-            outcome = self.undo_itself()
+        elif self.failed:
+            outcome = self.undo_itself() if self._policy == "rollback" else "failed" if self.broken else "unverified"
         self.close(outcome)
 
     def _tell(self, record: Record, number: int) -> None:

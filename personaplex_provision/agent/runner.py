@@ -34,6 +34,8 @@ class Runner:
         self.confirm = confirm
         self.ended: Dict[str, Ended] = {}
         self.failed = False
+        self.broken = False
+        "Whether more failed than checks of a `verify:`."
         self._lost: Set[str] = set()
         "Joins of block bodies in which a task failed."
         self._busy: Set[str] = set()
@@ -81,7 +83,7 @@ class Runner:
         except queue.Empty:
             pass
         if self.confirm.settle() and self.confirm.expired:
-            self.failed = True
+            self.failed = self.broken = True
             self.session.stop(kill=True)  # it will be taken back: there is nothing to wait for
         return None
 
@@ -212,8 +214,10 @@ class Runner:
     def _end(self, address: str, ended: Ended) -> None:
         self.ended[address] = ended
         if self.journal.broken is not None:
-            self.failed = True
+            self.failed = self.broken = True
         task = self.tasks[address]
+        if ended.outcome == "failed" and not ended.ignored and task.verify is None and (task.kind or task.deferred):
+            self.broken = True
         if ended.outcome == "failed" and not ended.ignored and task.block in self.tasks:
             self._lost.add(task.block)
         elif ended.outcome == "failed" and not ended.ignored and (task.kind or task.deferred):

@@ -13,7 +13,10 @@ from personaplex_provision.reports.style import Style, clean
 from personaplex_provision.runs.holder import described
 
 Run = dict[str, Any]
-_COLOURS = {"ok": "green", "failed": "red", "unfinished": "magenta", "rolled back": "yellow", "interrupted": "magenta"}
+_COLOURS = {
+    "ok": "green", "failed": "red", "unverified": "yellow", "unfinished": "magenta", "rolled back": "yellow",
+    "interrupted": "magenta",
+}
 
 
 def render_list(found: dict[str, list[Run]], style: Style) -> str:

@@ -153,7 +153,8 @@ class HostRun(HostLink):
     def end(self, rollback: bool = False) -> None:
         """Closes the run; with `rollback` takes back what it did first."""
         assert self._standing is not None
-        outcome = {0: "ok", 130: "interrupted", 3: "rolled back", 9: "rollback failed"}.get(self.outcome.exit, "failed")
+        outcomes = {0: "ok", 6: "unverified", 130: "interrupted", 3: "rolled back", 9: "rollback failed"}
+        outcome = outcomes.get(self.outcome.exit, "failed")
         keep = self._agent is not None and not self._agent.kept
         reply = self._standing.ask({"type": "end", "outcome": outcome, "rollback": rollback, "keep": keep}, "ended")
         self.began = False

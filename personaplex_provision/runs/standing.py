@@ -13,7 +13,9 @@ from personaplex_provision.runs.conversation import Conversation, Event
 from personaplex_provision.runs.holder import news
 from personaplex_provision.runs.options import Options
 
-ENDS = {"ok": 0, "failed": 4, "interrupted": 4, "rolled back": 3, "rollback failed": 9, "refused": 7}
+ENDS = {
+    "ok": 0, "failed": 4, "unverified": 6, "interrupted": 4, "rolled back": 3, "rollback failed": 9, "refused": 7,
+}
 "Exit code by the outcome with which a run closed its journal."
 _MISSED = 4
 "Signs of life that may be missing before a connection counts as dead."

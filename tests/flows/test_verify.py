@@ -42,6 +42,23 @@ def test_a_failing_check_holds_back_what_comes_after_its_step_and_gives_six(benc
     assert told["detail"] == "cause: somebody wrote one" and told["hint"] == "write two"
 
 
+def test_a_run_that_only_a_check_failed_is_remembered_as_such(bench: Bench) -> None:
+    bench.tasks("""
+        tasks:
+          - name: step
+            copy: {dest: "{{ place }}/a", content: one}
+            verify: [{file: "{{ place }}/nowhere"}]
+          - name: broken
+            requires: []
+            when: broken | default(false) | bool
+            command: "false"
+    """)
+    assert bench.apply() == 6
+    assert bench.apply("-e", "broken=true", "--on-failure", "continue") == 4
+    assert bench.run("runs") == 0
+    assert [one["outcome"] for one in bench.events[-1]["localhost"]] == ["unverified", "failed"]
+
+
 def test_a_step_that_fails_beside_a_check_gives_four(bench: Bench) -> None:
     bench.tasks("""
         tasks:

@@ -132,3 +132,22 @@ def test_what_needs_the_controller_waits_for_it_and_fails_when_it_stays_away(des
     code, said = desk.run("attach", "-b")
     assert code == 4 and "the controller is gone" in said, said
     assert not (host.root / "srv/alone-d").exists()
+
+
+def test_a_check_that_fails_while_the_controller_is_away_is_told_as_such(desk: Desk, host: LabHost) -> None:
+    text = """
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - name: Slow
+      shell: echo started > /srv/NAME-b; sleep SECONDS
+      verify: [{name: never, file: /srv/NAME-never}]
+"""
+    process = desk.start("apply", "-y", desk.playbook(text, "checked", 3))
+    wait_for(host.root / "srv/checked-b", process)
+    process.kill()
+    process.communicate()
+    code, said = desk.run("attach", "-b")
+    assert code == 6, said
+    assert " unverified " in desk.run("runs", "-b")[1]

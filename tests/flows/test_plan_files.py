@@ -159,6 +159,31 @@ tasks:
     assert bench.files() == {"page": "hello\n"}
 
 
+def test_a_large_file_is_not_in_the_plan_and_has_to_be_as_it_was(bench: Bench, kept: Callable[[], str]) -> None:
+    large = bench.folder / "files/large"
+    large.parent.mkdir()
+    content = os.urandom(3 << 20)
+    large.write_bytes(content)
+    bench.tasks("""
+tasks:
+  - name: first
+    copy: {dest: "{{ place }}/first", content: one}
+  - name: large
+    copy: {src: files/large, dest: "{{ place }}/large"}
+""")
+    plan = kept()
+    assert os.path.getsize(plan) < 1 << 20
+    large.write_bytes(content[:-1] + b"\0" if content[-1] else content[:-1] + b"1")
+    assert bench.run("apply", plan, "-y") == 7 and bench.files() == {}
+    assert "changed since: files/large" in said(bench) and "large: the task says something else now" in said(bench)
+    large.unlink()
+    assert bench.run("apply", plan, "-y") in (65, 66) and bench.files() == {}
+    assert "large" in said(bench)
+    large.write_bytes(content)
+    assert bench.run("apply", plan, "-y") == 0
+    assert (bench.place / "large").read_bytes() == content and (bench.place / "first").read_text() == "one"
+
+
 def test_the_age_a_plan_may_have_is_configured(
     bench: Bench, kept: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,9 @@ def _words(progress: Progress, hosts: list[HostProgress], style: Style) -> list[
         if steps.startswith("0 "):
             return [style("Nothing was taken back.", "yellow", "bold")]
         return [style("Taken back.", "green", "bold") + f" {steps} in {took}."]
+    if progress.phase == "rollback" and len(hosts) > 1:
+        words = _partly(hosts, style)
+        return words if code != 9 else [*words, style("A rollback failed: a person is needed.", "red", "bold")]
     if code in (130, 143):
         return [style("Interrupted.", "yellow", "bold") + f" Finish it: provision resume {run}; take it back: {back}"]
     if code == 4:
@@ -91,3 +94,13 @@ def _words(progress: Progress, hosts: list[HostProgress], style: Style) -> list[
         words = style("Done.", "green", "bold") + f" {counted(changed, 'change')} in {took}, run {run}."
         return [f"{words} Take it back: {back}"]
     return [style("Done.", "green", "bold") + " Nothing had to change."]
+
+
+def _partly(hosts: list[HostProgress], style: Style) -> list[str]:
+    """Which hosts were taken back, and which were not."""
+    good = [clean(one.name) for one in hosts if not one.bad]
+    bad = [f"{clean(one.name)} ({_state(one)})" for one in hosts if one.bad]
+    only = ",".join(clean(one.name) for one in hosts if one.bad)
+    done = style("Taken back", "green", "bold") + f" on {', '.join(good)}." if good else (
+        style("Nothing was taken back.", "yellow", "bold"))
+    return [done, style("Not taken back", "red", "bold") + f" on {', '.join(bad)}. Those alone: --limit {only}"]

@@ -123,3 +123,16 @@ def test_each_host_that_failed_is_taken_back_and_no_other(desk: Desk, hosts: lis
     assert code == 3, said
     assert (hosts[0].root / "srv/page").exists() and not (hosts[1].root / "srv/page").exists()
     assert difference(before, hosts[1].fingerprint()) == []
+
+
+def test_it_is_said_which_hosts_were_taken_back_and_which_were_refused(desk: Desk, hosts: list[LabHost]) -> None:
+    page = HEAD + "  tasks: [{name: page, copy: {dest: /srv/NAME, content: x}}]\n"
+    assert desk.run("apply", "-y", desk.playbook(page, "partly"))[0] == 0
+    (hosts[1].root / "srv/partly").write_text("someone's\n")
+    code, said = desk.run("rollback", "-y")
+    assert code == 7, said
+    assert "Taken back on one." in said and "Not taken back on two (refused). Those alone: --limit two" in said
+    assert not (hosts[0].root / "srv/partly").exists()
+    assert (hosts[1].root / "srv/partly").read_text() == "someone's\n"
+    code, said = desk.run("rollback", "-y", "--force", "--limit", "two")
+    assert code == 0 and not (hosts[1].root / "srv/partly").exists(), said

@@ -50,6 +50,7 @@ coverage: $(VENV)/.test ## how much of agent/ and planning/ the tests reach, age
 soak: $(VENV)/.test ## the long counts: every kill, a line of figures for each proof
 	PROVISION_CRASHES=all PROVISION_FUZZ=10000 PROVISION_PLAYBOOKS=200 $(BIN)/pytest tests/proofs
 	PROVISION_FAULTS=all $(BIN)/pytest tests/lab/test_personaplex.py
+	PROVISION_ENGINE=1 $(BIN)/pytest tests/lab/test_docker.py
 	PROVISION_TORCH=1 $(BIN)/pytest tests/flows/test_torch_trap.py
 	PROVISION_ORDERS=20 $(BIN)/pytest -m "lab" tests/lab/test_order.py
 	PROVISION_CONTROLLERS=20 $(BIN)/pytest -m "lab" tests/lab/test_lease.py

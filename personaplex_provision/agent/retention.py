@@ -24,7 +24,7 @@ from personaplex_provision.agent.store import Store
 _KEPT = (("blobs",), ("trees",), ("apt", "images"))
 """Folders of the state directory whose entries journals name."""
 _FETCHED = (("downloads",), ("apt", "fetched"))
-"""Folders of what was fetched. No journal names it; a run can have used only what was there when it began, or came later."""
+"""Folders of what was fetched. No journal names it: it goes once every run that is left began after it came."""
 _NAME = re.compile(rb"[0-9a-f]{16,64}")
 _GONE = ".gone-"
 """Before the name of a run's folder that is being removed."""

@@ -72,8 +72,8 @@ def _words(progress: Progress, hosts: list[HostProgress], style: Style) -> list[
             return [style("Nothing was taken back.", "yellow", "bold")]
         return [style("Taken back.", "green", "bold") + f" {steps} in {took}."]
     if progress.phase == "rollback" and len(hosts) > 1:
-        words = _partly(hosts, style)
-        return words if code != 9 else [*words, style("A rollback failed: a person is needed.", "red", "bold")]
+        told = _partly(hosts, style)
+        return told if code != 9 else [*told, style("A rollback failed: a person is needed.", "red", "bold")]
     if code in (130, 143):
         return [style("Interrupted.", "yellow", "bold") + f" Finish it: provision resume {run}; take it back: {back}"]
     if code == 4:

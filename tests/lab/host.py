@@ -29,6 +29,7 @@ class LabHost:
 
     def __init__(
         self, name: str, suite: str, network: Network, access: Access, directory: Path, more: Sequence[str] = (),
+        nested: bool = False,
     ) -> None:
         self.name = name
         self.suite = suite
@@ -38,6 +39,7 @@ class LabHost:
         self._network = network
         self._directory = directory
         self._tree = tree(suite, more)
+        self._nested = nested
         self._machine: Machine | None = None
         self._fingerprinter = Fingerprinter()
         self._machine_id = secrets.token_hex(16)
@@ -52,7 +54,7 @@ class LabHost:
     def start(self) -> None:
         """Boot, and wait until sshd answers and systemd has nothing left to start."""
         label = f"{self._network.name}-{self.name}"
-        self._machine = Machine(label, self._tree, self._directory, self._network.name)
+        self._machine = Machine(label, self._tree, self._directory, self._network.name, self._nested)
         try:
             self._configure(self._machine.root)
             self._machine.boot()

@@ -53,11 +53,11 @@ class Lab:
         self._stack.close()
 
     @contextlib.contextmanager
-    def host(self, suite: str = "bookworm", more: Sequence[str] = ()) -> Iterator[LabHost]:
-        """A fresh, started host that has `more` packages; thrown away when the block ends."""
+    def host(self, suite: str = "bookworm", more: Sequence[str] = (), nested: bool = False) -> Iterator[LabHost]:
+        """A fresh, started host that has `more` packages; thrown away at the end. `nested`: Docker runs in it."""
         name = f"h{next(self._numbers)}"
         directory = self.directory / name
-        host = LabHost(name, suite, self.network, self.access, directory, more)
+        host = LabHost(name, suite, self.network, self.access, directory, more, nested)
         try:
             with host:
                 yield host

@@ -13,20 +13,30 @@ CGROUPS = Path("/sys/fs/cgroup")
 BOOT = """
 set -e
 mount -t tmpfs tmpfs /run/systemd
-exec systemd-nspawn --quiet --directory="$1" --machine="$2" --network-bridge="$3" --boot \
-  --register=no --keep-unit --resolv-conf=off --console=pipe
+directory=$1 name=$2 bridge=$3
+shift 3
+exec systemd-nspawn --quiet --directory="$directory" --machine="$name" --network-bridge="$bridge" --boot \
+  --register=no --keep-unit --resolv-conf=off --console=pipe "$@"
 """
 """What becomes the container, in a mount namespace of its own; the tmpfs stands in for a running systemd."""
+
+NESTED = (
+    ["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1"],
+    ["--system-call-filter=add_key keyctl bpf", "--tmpfs=/var/lib/docker"],
+)
+"""Environment and options of a machine in which Docker starts containers: control groups that are its own, the calls
+that runc makes, and a place for layers that is no overlay itself."""
 
 
 class Machine:
     """One boot of a root file system. Power it off, and only the overlay's upper directory is left."""
 
-    def __init__(self, name: str, tree: Path, directory: Path, bridge: str) -> None:
+    def __init__(self, name: str, tree: Path, directory: Path, bridge: str, nested: bool = False) -> None:
         self.root = directory / "root"
         "The merged file system, as seen from outside."
         self._name = name
         self._bridge = bridge
+        self._environment, self._options = NESTED if nested else ([], [])
         self._console = directory / "console.log"
         self._upper, work = directory / "upper", directory / "work"
         for path in (self.root, self._upper, work):
@@ -44,7 +54,8 @@ class Machine:
     def boot(self) -> None:
         """Start systemd in the container; returns when the container's first process is there."""
         namespace = ["unshare", "--mount", "--propagation", "private"]
-        program = [*namespace, "/bin/sh", "-c", BOOT, "sh", str(self.root), self._name, self._bridge]
+        words = [str(self.root), self._name, self._bridge, *self._options]
+        program = ["env", *self._environment, *namespace, "/bin/sh", "-c", BOOT, "sh", *words]
         self._boot = Keeper(down=[], program=program, console=self._console, groups=_groups(self._name))
         deadline = time.monotonic() + 60
         while not self._init:

@@ -14,6 +14,7 @@ from .hub import Hub
 from .index import PackageIndex
 from .python import PythonMirror
 from .rust import RustServer
+from .toolkit import PACKAGES
 
 
 class _Closable(Protocol):
@@ -35,6 +36,11 @@ class Standins:
     def apt(self) -> AptRepository:
         """NVIDIA's apt repository."""
         return self._keep(AptRepository(self._addresses, self._directory / "apt"))
+
+    @cached_property
+    def toolkit(self) -> AptRepository:
+        """NVIDIA's apt repository for containers."""
+        return self._keep(AptRepository(self._addresses, self._directory / "toolkit", PACKAGES))
 
     @cached_property
     def python(self) -> PythonMirror:

@@ -364,6 +364,8 @@ class Maker:
 
     def _deferred(self, address: str, base: Task, pending: Pending, make: Callable[[], Made]) -> Made:
         base.address = address
+        undo = self.written.keywords.get("undo")
+        base.undo = {"kind": undo.kind, "params": {}} if isinstance(undo, Written) else None  # that there is a way back
         base.deferred = pending.unknown.why or f"known after {pending.unknown.address.rstrip('!')}"
         made = Made([base])
         made.again[address] = make

@@ -42,6 +42,24 @@ def test_the_plan_totals_the_classes_for_people_and_machines(bench: Bench) -> No
     assert "; 1 exact, 1 best-effort, 1 irreversible." in bench.out
 
 
+def test_a_step_that_is_decided_later_has_its_way_back_already(bench: Bench) -> None:
+    bench.tasks(MIXED + """
+  - name: look
+    command: cat {{ place }}/one
+    changed_when: false
+    register: look
+  - name: perhaps
+    when: look.stdout == '1'
+    command: touch {{ place }}/three
+    undo: {command: "rm -f {{ place }}/three"}
+""")
+    assert bench.plan()["perhaps"] == "unknown"
+    classes = {one["name"]: one["reversible"] for one in bench.events if one["type"] == "plan_task"}
+    assert classes["perhaps"] == "best-effort"
+    assert bench.apply("--require-reversible") == 0 and "three" in bench.files()
+    assert bench.run("rollback", "-y") == 0 and bench.files() == {}
+
+
 def test_what_cannot_be_taken_back_is_refused_by_name_before_anything_runs(bench: Bench) -> None:
     bench.tasks(LASTING)
     assert bench.apply("--require-reversible") == 10

@@ -156,8 +156,9 @@ def test_the_port_is_open_on_the_loopback_only_and_speaks_tls(engine: Engine) ->
 def test_the_image_has_the_torch_that_knows_the_card_in_spite_of_the_pin(engine: Engine) -> None:
     assert engine.inside("pip", "show", "torch").splitlines()[1] == "Version: 2.9.1"
     assert engine.inside("pip", "show", "moshi-personaplex").splitlines()[1] == "Version: 0.1.0"
-    multiply = "import torch as t; print((t.ones(2, 2, device='cuda') @ t.ones(2, 2)).sum().item(), t.cuda.get_device_name())"
-    assert engine.inside("python", "-c", multiply).strip() == "8.0 NVIDIA GeForce RTX 5090"
+    multiply = "a = t.ones(2, 2, device='cuda'); print((a @ a).sum().item(), t.cuda.get_device_name())"
+    said = engine.inside("python", "-c", f"import torch as t; {multiply}")
+    assert said.strip() == "8.0 NVIDIA GeForce RTX 5090"
 
 
 def test_a_container_that_reserves_no_card_has_none(engine: Engine) -> None:

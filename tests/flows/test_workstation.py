@@ -16,6 +16,8 @@ import pytest
 from tests.lab.fingerprint import difference
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
+from tests.lab.mirror import mirror
+from tests.lab.proxy import Proxy
 from tests.lab.standins.card import Card
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -36,6 +38,8 @@ class Workstation:
     "Everything that the last command wrote."
     written: list[str] = field(default_factory=list)
     "Everything that all commands wrote."
+    settings: dict[str, Any] = field(default_factory=dict)
+    "Variables for plan and apply beside the lab's."
 
     def run(self, command: str, *arguments: str) -> int:
         """Runs `provision`; its events are in `events()` afterwards."""
@@ -43,7 +47,7 @@ class Workstation:
         start = [sys.executable, "-c", "from personaplex_provision.cli.main import script; script()"]
         argv = [*start, command, "-i", str(inventory), "--json"]
         if command in ("plan", "apply"):
-            argv += ["-e", f"@{self.lab.variables_file()}"]
+            argv += ["-e", f"@{self.lab.variables_file()}", "-e", json.dumps(self.settings)]
         done = subprocess.run([*argv, *arguments], capture_output=True, text=True, cwd=TOP, check=False)
         self.said = done.stdout + done.stderr
         self.written.append(self.said)
@@ -71,8 +75,18 @@ def workstation(lab: Lab, lab_host: LabHost) -> Iterator[Workstation]:
     yield Workstation(lab, lab_host)
 
 
-def test_a_blank_machine_becomes_a_workstation_and_blank_again(workstation: Workstation) -> None:
+@pytest.fixture
+def proxy(lab: Lab) -> Iterator[Proxy]:
+    running = Proxy(lab.network.gateway)
+    yield running
+    running.close()
+
+
+def test_a_blank_machine_becomes_a_workstation_and_blank_again(workstation: Workstation, proxy: Proxy) -> None:
+    """All of it through a proxy, with the distribution's packages from a mirror that is named."""
     before = workstation.host.fingerprint()
+    packages = {"sources": {"apt": mirror()}, "system_packages_mirror_suites": ["bookworm"]}
+    workstation.settings = {**packages, "sources_proxy": proxy.url}
 
     assert workstation.run("plan", "playbooks/wsl2.yml") == 0, workstation.said
     promised = workstation.planned()
@@ -88,6 +102,7 @@ def test_a_blank_machine_becomes_a_workstation_and_blank_again(workstation: Work
     assert idle == [], "the plan said that these change"
 
     _works(workstation)
+    _everything_came_through(proxy, workstation)
     assert workstation.run("apply", "playbooks/wsl2.yml", "-y", "--detailed-exitcode") == 0, workstation.said
     _keeps_the_token(workstation)
 
@@ -111,6 +126,20 @@ def _works(workstation: Workstation) -> None:
     assert workstation.user("bash", "-lc", "cargo --version").startswith("cargo ")
     assert workstation.host.run(["sh", "-c", "dpkg -l | grep -c nvidia-driver"], check=False).stdout.strip() == "0"
     assert workstation.host.run(["ps", "-o", "user=", "-C", "python"]).stdout.split() == ["lab"]
+
+
+def _everything_came_through(proxy: Proxy, workstation: Workstation) -> None:
+    servers = workstation.lab.standins
+    sources = workstation.host.run(["sh", "-c", "ls /etc/apt/sources.list.d; test ! -e /etc/apt/sources.list"]).stdout
+    assert sources.split() == ["cuda.sources", "mirror.sources"]
+    for who, address in {
+        "apt": f"{mirror().replace('https://', '')}/", "a repository of packages": servers.apt.url,
+        "git": servers.git.url("personaplex"), "pip": servers.index.url, "the hub": f"{servers.hub.url}/",
+        "a download": servers.python.url, "rustup": f"{servers.rust.url}/dist",
+    }.items():
+        name = address.partition("/")[0] if "://" not in address else address
+        assert any(name in one for one in proxy.asked), f"{who} went another way than the proxy: {address}"
+    assert not any("localhost" in one or "127.0.0.1" in one for one in proxy.asked), "what is here went out"
 
 
 def _keeps_the_token(workstation: Workstation) -> None:
@@ -235,3 +264,50 @@ def test_wsl_of_the_first_version_and_linux_drivers_in_it_are_refused(
     finally:
         status.write_text(before)
     assert said in told, told
+
+
+SILENT = """
+import os, socket, time
+server = socket.socket(socket.AF_UNIX)
+server.bind("/mnt/wslg/PulseServer")
+os.chmod("/mnt/wslg/PulseServer", 0o777)
+server.listen()
+time.sleep(600)
+"""
+PULSE = ["runuser", "-u", "lab", "--", "pulseaudio", "--daemonize=yes", "--exit-idle-time=-1", "-n",
+         "--load=module-null-sink sink_name=RDPSink",
+         "--load=module-native-protocol-unix auth-anonymous=1 socket=/mnt/wslg/PulseServer"]
+
+
+def test_sound_is_told_as_it_is_and_missing_only_where_it_is_required(workstation: Workstation) -> None:
+    host = workstation.host
+    # The server too, in place of WSLg's.
+    enabled = {"audio_enabled": True, "audio_packages": ["pulseaudio-utils", "pulseaudio"], "audio_timeout": 1}
+
+    def told(**more: Any) -> tuple[int, str]:
+        words = ["--tags", "audio", "-e", json.dumps({**enabled, **more})]
+        code = workstation.run("apply", "playbooks/wsl2.yml", "-y", *words)
+        found = [one["result"]["msg"] for one in workstation.events() if one.get("kind") == "debug" and "result" in one]
+        return code, found[-1]
+
+    code, said = told()
+    assert code == 0 and "/mnt/wslg/PulseServer is not there: WSLg is off" in said
+    host.run(["mkdir", "/mnt/wslg"])
+    silent = subprocess.Popen([*host.entrance(), "python3", "-c", SILENT])
+    try:
+        while not (host.root / "mnt/wslg/PulseServer").is_socket():
+            assert silent.poll() is None
+        code, said = told()
+        assert code == 0 and "PulseAudio does not answer: in Windows, wsl --shutdown" in said
+        assert "PersonaPlex needs none of it" in said
+        assert told(audio_required=True)[0] == 10, "refused where it is required"
+    finally:
+        silent.kill()
+        silent.wait()
+    host.run(["sh", "-c", "rm /mnt/wslg/PulseServer; chown lab /mnt/wslg"])
+    host.run(PULSE)
+    code, said = told(audio_required=True)
+    assert code == 0 and "PulseAudio answers: Default Sink: RDPSink, Default Source: RDPSink.monitor" in said
+    words = ["-e", f"@{workstation.lab.variables_file()}", "-e", json.dumps({**enabled, "audio_required": True})]
+    assert workstation.run("verify", "playbooks/wsl2.yml", "--tags", "audio", *words) == 0, workstation.said
+    assert workstation.outcomes()["audio/audio / PulseAudio answers"] == "ok"

@@ -142,13 +142,13 @@ def test_a_missing_wheel_is_told_with_those_that_are_there(serve: Serve, host: A
         request.wfile.write(links.encode())
 
     url = serve(index)
-    check = CheckWheel("SPHN", "0.1", index=f"{url}/simple/")
+    check = CheckWheel("SPHN", f"{url}/simple/", "0.1")
     check.observe(host)
     assert check.result(check, check, host)["url"] == f"{url}/files/sphn-0.1.12-cp310-cp310-manylinux_2_17_x86_64.whl"
-    told = failure(CheckWheel("sphn", "0.1", "3.13", index=f"{url}/simple"), host)
+    told = failure(CheckWheel("sphn", f"{url}/simple", "0.1", "3.13"), host)
     assert told.summary.endswith("has no wheel of sphn 0.1 for Python 3.13 on x86_64")
     assert told.detail == "it has wheels for cp310 manylinux_2_17_x86_64"
-    assert "answered 404" in failure(CheckWheel("torch", index=f"{url}/simple/"), host).summary
+    assert "answered 404" in failure(CheckWheel("torch", f"{url}/simple/"), host).summary
 
 
 def test_a_repository_is_asked_as_git_asks_where_git_is_not_there(serve: Serve, tmp_path: Path, host: Any) -> None:

@@ -17,6 +17,7 @@ EXAMPLE = """
 - name: PyTorch has a wheel for this machine
   check_wheel:
     package: torch
+    index: https://packages.lab.example/simple/
     version: "2.9.1"
     python: "3.10"
     architecture: x86_64
@@ -32,14 +33,14 @@ class CheckWheel(Check):
 
     package: str
     "Name of the package."
+    index: str
+    "The index (PEP 503), as pip takes it."
     version: str = ""
     "The version, or how it begins (`0.1` takes 0.1.12); any when left out."
     python: str = "3.10"
     'Version of Python, in quotes: only its first two numbers count.'
     architecture: str = "x86_64"
     "The processor, as `uname -m` says it."
-    index: str = "https://pypi.org/simple/"
-    "The index (PEP 503), as pip takes it."
     timeout: float = 20.0
     "Seconds without an answer after which the index is given up."
 

@@ -12,6 +12,9 @@ from typing import Any, List, Tuple
 
 from personaplex_provision.agent.store import Store, making
 
+_NEWEST = 4
+"Engines that are left when another comes."
+_LOADER_NAME = "watch.py"
 _LOADER = """\
 import marshal, sys
 with open(sys.argv[1], "rb") as file:
@@ -38,7 +41,7 @@ def watcher(store: Store, run: str) -> List[str]:
     if not kept:  # imported from files, as in a test of this machine
         top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         return [*python, "-c", _HERE, top, store.root, run]
-    loader = store.path("engine", "watch.py")
+    loader = store.path("engine", _LOADER_NAME)
     if not os.path.exists(loader):
         _write(loader, _LOADER.encode())
     return [*python, loader, kept, store.root, run]
@@ -58,7 +61,15 @@ def keep(store: Store) -> Tuple[str, str]:
     path = os.path.join(store.directory("engine"), digest[:32])
     if not os.path.exists(path):
         _write(path, data)
+        _drop_old(os.path.dirname(path))
     return path, digest
+
+
+def _drop_old(folder: str) -> None:
+    """Leaves the newest engines; one that still watches over a run is among them."""
+    found = [os.path.join(folder, one) for one in os.listdir(folder) if one != _LOADER_NAME]
+    for one in sorted(found, key=os.path.getmtime)[:-_NEWEST]:
+        os.unlink(one)
 
 
 def _write(path: str, content: bytes) -> None:

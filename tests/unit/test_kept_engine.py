@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def test_an_engine_that_is_not_the_right_one_is_sent(harm: str) -> None:
     assert remembered.recall(seat_of(connection)).kept is None
 
 
-def test_an_engine_of_another_version_is_not_asked_for(tmp_path: Path) -> None:
+def test_an_engine_of_another_version_is_not_asked_for() -> None:
     connection = reach()
     provisioned(connection)
     seat = seat_of(connection)
@@ -89,6 +90,16 @@ def test_an_engine_of_another_version_is_not_asked_for(tmp_path: Path) -> None:
     assert known.kept is not None and known.kept.version == bundle.version()
     remembered.remember(seat, known._replace(kept=known.kept._replace(version="older")))
     assert bootstrap.Start("here", seat=seat).form == bundle.tag()
+
+
+def test_old_engines_do_not_pile_up(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "engine"
+    folder.mkdir(parents=True)
+    for number in range(9):
+        (folder / f"old{number}").write_text("x")
+        os.utime(folder / f"old{number}", (number, number))
+    newest = provisioned(reach())
+    assert sorted(one.name for one in folder.iterdir()) == sorted(["old6", "old7", "old8", newest.name])
 
 
 def test_who_becomes_another_user_has_an_engine_of_his_own() -> None:

@@ -160,10 +160,10 @@ def blank(lab: Lab) -> Iterator[Workstation]:
         yield Workstation(lab, host)
 
 
-def refused(blank: Workstation, **settings: Any) -> str:
+def refused(blank: Workstation, playbook: str = "wsl2.yml", **settings: Any) -> str:
     """What an apply says that is refused before anything was written."""
     before = blank.host.fingerprint()
-    code = blank.run("apply", "playbooks/wsl2.yml", "-y", "-e", json.dumps(settings))
+    code = blank.run("apply", f"playbooks/{playbook}", "-y", "-e", json.dumps(settings))
     assert difference(before, blank.host.fingerprint()) == []
     assert code == 10, blank.said
     return " ".join(f"{one['summary']} {one.get('detail', '')} {one.get('hint', '')}" for one in blank.events()
@@ -207,6 +207,13 @@ def test_an_unsuitable_machine_is_refused_before_anything_is_written(
 ) -> None:
     told = refused(blank, **settings)
     assert said in told and do in told, told
+
+
+def test_a_lab_machine_that_will_not_do_gets_no_user(blank: Workstation) -> None:
+    settings = {"personaplex_user": "personaplex", "preflight_minimum_memory_gib": 10**6}
+    told = refused(blank, "linux.yml", **settings, preflight_require_gpu=True, preflight_minimum_driver="999")
+    assert "total_gib is " in told and "driver is " in told, told
+    assert blank.host.run(["id", "personaplex"], check=False).returncode != 0
 
 
 @pytest.mark.parametrize(("card", "said"), [

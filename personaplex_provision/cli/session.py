@@ -46,7 +46,7 @@ def reach_playbook(output: Output, options: Options, playbook: str) -> tuple[Pro
     for play in project.playbook.plays:
         for host in project.hosts(play):
             plays.setdefault(host, []).append(play)
-    dialling = Dialling([project.reach(host, mine) for host, mine in islice(plays.items(), AHEAD)])
+    dialling = Dialling([project.reach(host, mine) for host, mine in islice(plays.items(), min(AHEAD, options.forks))])
     try:
         project.check()
         return _opened(output, project), dialling

@@ -84,6 +84,11 @@ class SshExecutor:
         self.route = Route(connection, self.settings)
         self.transport = self.route.connect()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the connection still stands."""
+        return bool(self.transport.is_active())
+
     def open(self, argv: Sequence[str], stdin_first: bytes = b"") -> SshStream:
         paramiko = paramiko_library()
         command = self.render(argv)

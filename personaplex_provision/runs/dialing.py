@@ -9,10 +9,14 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from personaplex_provision.errors import ProvisionError
 from personaplex_provision.executors.base import Executor, open_executor
 from personaplex_provision.executors.connection import Connection
+
+if TYPE_CHECKING:
+    from personaplex_provision.executors.ssh import SshExecutor
 
 AHEAD = 32
 "Hosts that are dialled ahead; of more the others are reached when their turn comes."
@@ -53,18 +57,18 @@ class Dialling:
 class _Call:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.executor: Executor | None = None
+        self.executor: SshExecutor | None = None
         self.given_up = False
         self._asked = False
         self.thread = threading.Thread(target=self._dial, name=f"dial {connection.name}", daemon=True)
         self._error: BaseException | None = None
 
     def answer(self) -> Executor | None:
-        """The executor; None when a person has to be asked for a passphrase, which this is too early for."""
+        """The executor; None when a person has to be asked for a passphrase, or the connection was lost meanwhile."""
         self.thread.join()
         if self._error is not None and not self._asked:
             raise self._error
-        return self.executor
+        return self.executor if self.executor is not None and self.executor.alive else None
 
     def _ask(self, path: str) -> None:
         del path
@@ -72,7 +76,9 @@ class _Call:
 
     def _dial(self) -> None:
         try:
-            self.executor = open_executor(replace(self.connection, ask_passphrase=self._ask))
+            from personaplex_provision.executors.ssh import SshExecutor
+
+            self.executor = SshExecutor(replace(self.connection, ask_passphrase=self._ask))
         except BaseException as error:
             self._error = error
             return

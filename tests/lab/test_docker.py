@@ -25,6 +25,7 @@ from .fingerprint import Fingerprint
 from .host import LabHost
 from .lab import Lab
 from .mainjob import Said
+from .mirror import mirror
 from .test_personaplex import changes as all_changes
 from .test_personaplex import sources
 from .tree import tree
@@ -64,7 +65,7 @@ class Engine:
             "docker_toolkit_repository_url": servers.toolkit.url,
             "docker_toolkit_repository_key_url": servers.toolkit.key_url,
             "docker_toolkit_repository_fingerprint": servers.toolkit.fingerprint,
-            "docker_pip_arguments": f"--trusted-host {servers.index.host}", **settings,
+            "docker_pip_arguments": f"--trusted-host {servers.index.host}", "docker_apt_mirror": mirror(), **settings,
         }
         variables = self.state / "variables.yml"
         variables.write_text(yaml.safe_dump(given))
@@ -159,6 +160,18 @@ def test_the_image_has_the_torch_that_knows_the_card_in_spite_of_the_pin(engine:
     multiply = "a = t.ones(2, 2, device='cuda'); print((a @ a).sum().item(), t.cuda.get_device_name())"
     said = engine.inside("python", "-c", f"import torch as t; {multiply}")
     assert said.strip() == "8.0 NVIDIA GeForce RTX 5090"
+
+
+def test_verify_tells_a_container_that_stands_from_one_that_answers(engine: Engine) -> None:
+    assert engine.run("verified", "verify", "--tags", "docker").code == 0, engine.said["verified"].text
+    running = engine.container()
+    engine.docker("stop", running)
+    said = engine.run("stopped", "verify", "--tags", "docker")
+    engine.docker("start", running)
+    assert said.code == 6, said.text
+    failed = {one["name"] for one in said.events if one["type"] == "task_end" and one["outcome"] == "failed"}
+    assert failed == {"the container's page comes over TLS",
+                      "the container's port is open where it was told, and nowhere else"}
 
 
 def test_a_container_that_reserves_no_card_has_none(engine: Engine) -> None:

@@ -111,11 +111,13 @@ def _examine(
 
 def _tell(output: Output, findings: list[Finding], out: str) -> None:
     if output.json:
+        from personaplex_provision.doctor.prescription import tasks_of
+
         for one in findings:
             output.event({
                 "type": "diagnostic", "host": one.host, "severity": one.rule.severity, "rule": one.rule.id,
                 "summary": one.rule.title, "detail": one.rule.cause, "hint": one.rule.fix, "evidence": one.evidence,
-                "tasks": list(one.rule.tasks),
+                "tasks": tasks_of([one]),
             })
         return
     from personaplex_provision.reports.doctor import render

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,10 @@ from personaplex_provision.runs.part import Part
 from personaplex_provision.runs.project import Project
 from personaplex_provision.runs.verifying import Verifying, VerifyingFleet
 
-_JOURNAL = "the journal"
-"The check whose answer is read like a log."
+_JOURNAL, _CHECKUP = "the journal", "the checkup"
+"The checks whose answers are read: like a log, and as one text for each fault."
+_TOLD = re.compile(r"^✗ (?P<check>\w+): (?P<what>.*)(?:\n    why: (?P<cause>.*))?(?:\n    do: (?P<fix>.*))?", re.MULTILINE)
+"A fault as the checkup tells it."
 
 
 class Examined(Verifying):
@@ -27,18 +30,21 @@ class Examined(Verifying):
 
     def verify(self, part: Part, tags: frozenset[str], skip_tags: frozenset[str]) -> None:
         for task in part.graph.tasks.values():
-            if task.name == _JOURNAL:
-                task.register = "journal"  # so that what it says comes here
+            if task.name in (_JOURNAL, _CHECKUP):
+                task.register = "said"  # so that what it says comes here
         super().verify(part, tags, skip_tags)
 
     def _event(self, event: Event) -> None:
-        said = event.get("result", {}).get("stdout", "") if event.get("name") == _JOURNAL else ""
+        said = event.get("result", {}).get("stdout", "") if event.get("name") in (_JOURNAL, _CHECKUP) else ""
         if said:
-            self.journal = str(said)
+            if event["name"] == _JOURNAL:
+                self.journal = str(said)
+            else:
+                self.checkup = str(said)
             event = {key: value for key, value in event.items() if key != "result"}
         super()._event(event)
 
-    journal = ""
+    journal = checkup = ""
 
 
 class Examination(VerifyingFleet):
@@ -59,8 +65,9 @@ class Examination(VerifyingFleet):
         """Looks at every host; 0 when all could be asked, else what kept us from it. Raises InvalidError."""
         code = self.plan()
         for host in self.hosts.values():
-            if isinstance(host, Examined) and host.journal:
-                self.findings += examine(host.journal, "journal", host.name)
+            if isinstance(host, Examined):
+                self.findings += _of_checkup(host.checkup, str(host.name))
+                self.findings += examine(host.journal, "journal", str(host.name))
         return 0 if code in (0, 6) else code
 
 
@@ -106,6 +113,9 @@ def values(host: HostRun) -> dict[str, Any]:
                 # As they are, without the positions that values of files carry.
                 found[str(name)] = value if plain is bool else str(value) if plain is float else plain(value)
                 break
+        else:
+            if isinstance(value, list):
+                found[str(name)] = [str(one) for one in value]
     return found
 
 
@@ -121,6 +131,8 @@ def _take_over(doctor: Role, role: Role) -> None:
 def _of_check(event: Event) -> list[Finding]:
     """What the rules make of a check that failed; where they know nothing, what it says itself."""
     told, host = event.get("diagnostic", {}), str(event.get("host", ""))
+    if _TOLD.match(str(told.get("detail", ""))):
+        return _of_checkup(str(told["detail"]), host)
     name = str(event.get("name", ""))
     text = f"{name}: {told.get('summary', '')}\n{told.get('detail', '')}"
     first = text.split("\n", 1)[0]
@@ -132,3 +144,20 @@ def _of_check(event: Event) -> list[Finding]:
     unknown = Rule(f"check: {name}", f"A check does not hold: {name}", (), str(told.get("detail", "")),
                    str(told.get("hint", "")))
     return [Finding(unknown, host, [str(told.get("summary", ""))])]
+
+
+def _of_checkup(text: str, host: str) -> list[Finding]:
+    """What the rules make of each fault that the checkup tells; where they know nothing, what it says itself."""
+    findings: list[Finding] = []
+    for one in _TOLD.finditer(text):
+        found = examine(one[0], "checkup", host)
+        for finding in found:
+            finding.evidence = [_evidence(one)]
+        findings += found or [Finding(
+            Rule(f"checkup: {one['check']}", one["what"], (), one["cause"] or "", one["fix"] or ""), host, [_evidence(one)],
+        )]
+    return findings
+
+
+def _evidence(told: re.Match[str]) -> str:
+    return f"checkup: {told['check']}: {told['what']}" + (f": {told['cause']}" if told["cause"] else "")

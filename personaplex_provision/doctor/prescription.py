@@ -15,12 +15,26 @@ _HEAD = """\
 """
 
 
+TOKEN = {"huggingface_token": "{{ lookup('env', 'HF_TOKEN') }}"}
+"The one variable that is never written down."
+_RESTART: list[dict[str, Any]] = [
+    {"name": "whether there is a service",
+     "command": {"argv": ["systemctl", "show", "--property", "LoadState", "--value", "{{ server_name }}"]},
+     "changed_when": False, "register": "doctor_unit"},
+    # systemd starts nothing that failed too often of late.
+    {"name": "its failed starts are forgotten", "command": {"argv": ["systemctl", "reset-failed", "{{ server_name }}"]},
+     "when": "doctor_unit.stdout == 'loaded'", "become": True},
+    {"name": "the service starts anew", "systemd_service": {"name": "{{ server_name }}", "state": "restarted"},
+     "when": "doctor_unit.stdout == 'loaded'", "become": True},
+]
+
+
 def tasks_of(findings: list[Finding]) -> list[dict[str, Any]]:
-    """The tasks of all fixes, each once."""
+    """The tasks of all fixes, each once; the service starts anew once, after all of them."""
     found: list[dict[str, Any]] = []
     for one in findings:
         found += [task for task in one.rule.tasks if task not in found]
-    return found
+    return found + (_RESTART if any(one.rule.restart for one in findings) else [])
 
 
 def as_yaml(tasks: list[dict[str, Any]]) -> str:
@@ -34,8 +48,8 @@ def playbook(findings: list[Finding], values: dict[str, dict[str, Any]], path: s
     for host in dict.fromkeys(one.host for one in findings):
         tasks = tasks_of([one for one in findings if one.host == host])
         if tasks:
-            plays.append({"name": "what the doctor found", "hosts": host or "all",
-                          "vars": values.get(host) or defaults(), "tasks": tasks})
+            plays.append({"name": "what the doctor found", "hosts": str(host) or "all",
+                          "vars": {**values[host], **TOKEN} if values.get(host) else defaults(), "tasks": tasks})
     return _HEAD.format(path=path) + as_yaml(plays) if plays else ""
 
 
@@ -43,7 +57,7 @@ def defaults() -> dict[str, Any]:
     """The variables as they are where nobody says otherwise."""
     text = (FOLDER / "roles" / "doctor" / "defaults" / "main.yml").read_text(encoding="utf-8")
     found: dict[str, Any] = yaml.safe_load(text)
-    return {name: value for name, value in found.items() if "token" not in name}
+    return {**{name: value for name, value in found.items() if "token" not in name}, **TOKEN}
 
 
 class _Dumper(yaml.SafeDumper):

@@ -27,6 +27,10 @@ class Rule:
     fix: str
     tasks: tuple[dict[str, Any], ...] = ()
     "What puts it right, as tasks; they use the variables of the roles."
+    restart: bool = False
+    "Whether the service must start anew for that."
+    explains: tuple[str, ...] = ()
+    "Rules that fit only because this one does: they are not told beside it."
     severity: str = "error"
     "`error`, or `note` for what is harmless."
     group: str = ""
@@ -52,7 +56,7 @@ def _read(file: Path) -> Iterator[Rule]:
         yield Rule(
             item["id"], item["title"], tuple(re.compile(one, re.MULTILINE) for one in item["texts"]),
             _plain(item["cause"]), _plain(item["fix"]), tuple(map(_privileged, item.get("tasks", ()))),
-            item.get("severity", "error"), file.stem,
+            item.get("restart", False), tuple(item.get("explains", ())), item.get("severity", "error"), file.stem,
         )
 
 
@@ -65,7 +69,7 @@ def _privileged(task: dict[str, Any]) -> dict[str, Any]:
     own: dict[str, Any] = {"become": True}
     if _AS_THE_USER & set(task):
         own = {**own, "become_user": "{{ personaplex_user }}"}
-    return {**task, **own}
+    return {**own, **task}
 
 
 def examine(text: str, where: str, host: str = "") -> list[Finding]:
@@ -83,9 +87,11 @@ def examine(text: str, where: str, host: str = "") -> list[Finding]:
 
 
 def merged(findings: list[Finding]) -> list[Finding]:
-    """One finding for each rule and host, with all its evidence; what is harmless comes last."""
+    """One finding for each rule and host, with all its evidence; what another one explains goes, what is harmless is last."""
     together: dict[tuple[str, str], Finding] = {}
     for one in findings:
         known = together.setdefault((one.host, one.rule.id), Finding(one.rule, one.host))
         known.evidence += [line for line in one.evidence if line not in known.evidence]
-    return sorted(together.values(), key=lambda one: one.rule.severity == "note")
+    explained = {(one.host, rule) for one in together.values() for rule in one.rule.explains}
+    left = [one for key, one in together.items() if key not in explained]
+    return sorted(left, key=lambda one: one.rule.severity == "note")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from personaplex_provision.doctor.prescription import as_yaml
+from personaplex_provision.doctor.prescription import as_yaml, tasks_of
 from personaplex_provision.doctor.rules import Finding
 from personaplex_provision.reports.numbers import counted
 from personaplex_provision.reports.style import Style, clean
@@ -28,14 +28,14 @@ def render(findings: list[Finding], style: Style, out: str = "", width: int = 11
             if text:
                 lines += textwrap.wrap(f"{name}: {clean(text)}", width, initial_indent="    ",
                                        subsequent_indent="      ", break_on_hyphens=False)
-        if one.rule.tasks and not out:
-            lines += [f"      {line}" for line in as_yaml(list(one.rule.tasks)).splitlines()]
+        if tasks_of([one]) and not out:
+            lines += [f"      {line}" for line in as_yaml(tasks_of([one])).splitlines()]
         lines.append("")
     bad = [one for one in findings if one.rule.severity == "error"]
     if not bad:
         return "\n".join([*lines, style("Nothing wrong was found.", "green", "bold")]) + "\n"
     lines.append(style(f"{counted(len(bad), 'thing')} found.", "red", "bold"))
-    if any(one.rule.tasks for one in findings):
+    if tasks_of(findings):
         again = f"provision apply {out}" if out else "add --out FILE, then: provision apply FILE"
         lines.append(f"The tasks can be applied: {again}")
     return "\n".join(lines) + "\n"

@@ -21,7 +21,9 @@ back() {{ rm -rf "$1"; mv "$1.aside" "$1"; }}
 away() {{ mv "$1" "$1.aside"; }}
 home() {{ mv "$1" "${{1%.aside}}"; }}
 serve() {{
-    systemctl restart personaplex
+    systemctl reset-failed personaplex; systemctl restart personaplex; listening
+}}
+listening() {{
     for _ in $(seq 100); do ss -Hltn 'sport = :8998' | grep -q . && return; sleep 0.1; done
     exit 1
 }}
@@ -60,6 +62,12 @@ def gone(path: str) -> tuple[str, str]:
     return f"away {path}", f"home {path}.aside"
 
 
+def served(module: str, expression: str) -> tuple[str, str]:
+    """Commands that have the server run with a module of its own edited, and that put it back."""
+    make, mend = edited(f"$SITE/moshi/{module}.py", expression)
+    return f"{make}; serve", f"{mend}; serve"
+
+
 RELOAD = "systemctl daemon-reload"
 METADATA = "Metadata-Version: 2.1\\nName: moshi\\nVersion: 0.2.13\\n"
 DRIVER = "Package: nvidia-driver-570\\nStatus: install ok installed\\nArchitecture: amd64\\nMaintainer: x\\n"
@@ -87,7 +95,8 @@ FAULTS = (
     Planted("Python without ctypes", *gone("/home/personaplex/.pyenv/versions/3*/lib/python3*/ctypes"),
             "python", "lacks the module ctypes"),
     Planted("Kyutai's moshi beside it",
-            f"mkdir $SITE/moshi-0.2.13.dist-info; printf '{METADATA}' > $SITE/moshi-0.2.13.dist-info/METADATA",
+            f"d=moshi-0.2.13.dist-info; mkdir $SITE/$d; printf '{METADATA}' > $SITE/$d/METADATA; "
+            'printf "$d/METADATA,,\\n$d/RECORD,,\\n" > $SITE/$d/RECORD; chown -R personaplex: $SITE/$d',
             "rm -r $SITE/moshi-0.2.13.dist-info", "packages", "moshi==0.2.13 is installed"),
     Planted("PersonaPlex uninstalled", *gone("$SITE/moshi_personaplex-*.dist-info"),
             "packages", "moshi-personaplex is not installed"),
@@ -116,6 +125,11 @@ FAULTS = (
     Planted("a silent answer",
             "f=offline/service.wav; aside $f; { head -c 44 $f.aside; head -c 960000 /dev/zero; } > $f",
             "back offline/service.wav", "offline", "silent"),
+    Planted("an answer cut short", "f=offline/assistant.wav; aside $f; head -c 960044 $f.aside > $f",
+            "back offline/assistant.wav", "offline", "lasts 20.0 s, the recording 40.0 s"),
+    Planted("an answer without words", "f=offline/service.json; aside $f; echo '[\"PAD\", \"EPAD\"]' > $f",
+            "back offline/service.json", "offline", "nothing was said to service"),
+    Planted("a recording that was not answered", *gone("offline/service.wav"), "offline", "service was not answered"),
     Planted("half a certificate", *gone("$TLS/key.pem"), "certificate", "falls back to HTTP"),
     Planted("no pair", f"{PAIR}; openssl genrsa 2048 > $TLS/key.pem 2>/dev/null", PAIR_BACK, "certificate", "no pair"),
     Planted("a key that all may read", "chmod 644 $TLS/key.pem", "chmod 600 $TLS/key.pem", "certificate", "by others"),
@@ -134,7 +148,7 @@ FAULTS = (
             f"rm -r $UNIT.d; {RELOAD}", "unit", "nice.conf"),
     Planted("a port that is taken", "systemctl stop personaplex; (setsid python3 -m http.server 8998 >/dev/null 2>&1 & "
             "echo $! > /tmp/holder); sleep 0.5; systemctl start personaplex; sleep 2",
-            "kill $(cat /tmp/holder); systemctl reset-failed personaplex; serve",
+            "kill $(cat /tmp/holder) || true; serve",
             "unit", "another program has the port"),
     Planted("a server that fell back to HTTP", "away $TLS/key.pem; serve; mv $TLS/key.pem.aside $TLS/key.pem", "serve",
             "web", "HTTP, not HTTPS"),
@@ -148,11 +162,75 @@ FAULTS = (
             "NVIDIA-SMI has failed"),
     Planted("a Linux driver in WSL", f"aside /var/lib/dpkg/status; printf '{DRIVER}' >> /var/lib/dpkg/status",
             "back /var/lib/dpkg/status", "driver", "nvidia-driver-570"),
+    Planted("another first message", *served("server", r"s/b\"\\x00\"/b\"\\x07\"/"), "conversation", "not the handshake"),
+    Planted("words without sound", *served("server", "/x01.*writer.read_bytes/d"), "conversation", "sent no sound"),
+    Planted("silence with words", *served("models/lm", "s/0\\.3 \\*/0.0 */"), "conversation", "is silence"),
+    Planted("sound without words", *served("server", "s/piece not in lm.SPECIAL/False/"), "conversation",
+            "sent no words", slow=True),
+    Planted("two voices alike", "cd $SNAPSHOT/voices; aside NATF1.pt; cp NATF0.pt NATF1.pt",
+            "back $SNAPSHOT/voices/NATF1.pt", "voices_differ", "NATF0.pt and NATF1.pt sound the same"),
     Planted("a server that hangs", "kill -STOP $(systemctl show personaplex -p MainPID --value)",
             "kill -CONT $(systemctl show personaplex -p MainPID --value)", "web", "does not answer", slow=True),
     Planted("another conversation", TALK, "kill $(cat /tmp/talker); rm /tmp/on /tmp/talk.py", "conversation",
             "another conversation", slow=True),
 )
 
-FEW = tuple({one.check: one for one in reversed(FAULTS) if not one.slow}.values())
-"""One fault for each check: the first of it."""
+QUICK = tuple(one for one in FAULTS if not one.slow)
+
+TASKS, PLAYBOOK, PERSON = "its tasks", "the playbook", "a person"
+"""What mends a fault: what the doctor prescribes, the playbook once more, or somebody with a card or a browser."""
+
+DIAGNOSES: dict[str, tuple[str, str]] = {
+    # fault: the doctor's rule, and what mends it
+    "another commit": ("source-changed", PLAYBOOK),
+    "an edited source": ("source-changed", TASKS),
+    "no Python": ("no-virtualenv", PLAYBOOK),
+    "Python without ctypes": ("python-extensions", PERSON),
+    "Kyutai's moshi beside it": ("other-moshi", TASKS),
+    "PersonaPlex uninstalled": ("not-installed", TASKS),
+    "no accelerate": ("no-accelerate", TASKS),
+    "another aiohttp": ("broken-requirements", TASKS),
+    "the torch of PersonaPlex's pin": ("torch-replaced", TASKS),
+    "torch for the processor": ("torch-without-cuda", TASKS),
+    "torch without kernels for the card": ("no-kernels", TASKS),
+    "a module gone": ("server-does-not-start", TASKS),
+    "another lock file": ("lock-differs", PLAYBOOK),
+    "a token that all may read": ("env-readable", TASKS),
+    "no token": ("env-without-token", TASKS),
+    "an unknown token": ("bad-token", TASKS),
+    "no licence": ("licence-not-accepted", TASKS),
+    "a model cut short": ("truncated-model", PLAYBOOK),
+    "a file of the model gone": ("model-file-missing", PLAYBOOK),
+    "a voice that was not unpacked": ("partial-voices", TASKS),
+    "half a certificate": ("half-a-pair", TASKS),
+    "no pair": ("half-a-pair", TASKS),
+    "a key that all may read": ("key-readable", TASKS),
+    "a certificate that ends": ("half-a-pair", TASKS),
+    "a certificate for others": ("half-a-pair", TASKS),
+    "a certificate newer than the server": ("certificate-renewed", TASKS),
+    "a stopped service": ("unit-down", TASKS),
+    "a service that stays off": ("unit-down", TASKS),
+    "a masked service": ("unit-masked", PLAYBOOK),
+    "the console script": ("console-script", PLAYBOOK),
+    "a drop-in": ("unit-changed", TASKS),
+    "a port that is taken": ("port-taken", TASKS),
+    "a server that fell back to HTTP": ("http-fallback", TASKS),
+    "a server that all can reach": ("listens-everywhere", PLAYBOOK),
+    "no page": ("page-missing", TASKS),
+    "a hot card": ("too-hot", PERSON),
+    "a card held back": ("too-hot", PERSON),
+    "an old driver": ("driver-too-old", PERSON),
+    "no driver": ("driver-not-reached", PERSON),
+    "a Linux driver in WSL": ("linux-driver-in-wsl", PERSON),
+    "another first message": ("closed-1006", PERSON),
+    "words without sound": ("checkup: conversation", PERSON),
+    "silence with words": ("checkup: conversation", PERSON),
+    "sound without words": ("checkup: conversation", PERSON),
+    "a server that hangs": ("server-hangs", TASKS),
+    "another conversation": ("one-session", PERSON),
+}
+CURED = tuple(one for one in FAULTS if DIAGNOSES.get(one.name, ("", PERSON))[1] != PERSON)
+CURED_FEW = tuple(one for one in CURED if one.name in (
+    "torch without kernels for the card", "Kyutai's moshi beside it", "no licence", "a token that all may read",
+    "a certificate that ends", "a port that is taken", "a masked service",
+))

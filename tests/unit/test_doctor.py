@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from personaplex_provision.cli.main import main
-from personaplex_provision.doctor.prescription import playbook
-from personaplex_provision.doctor.rules import FOLDER, Finding, examine, rules
+from personaplex_provision.doctor.prescription import playbook, tasks_of
+from personaplex_provision.doctor.rules import FOLDER, Finding, examine, merged, rules
 from personaplex_provision.language.playbook import load_playbook
 from personaplex_provision.planning.kinds import kind_names
 from personaplex_provision.runs.project import check
@@ -82,7 +82,51 @@ TEXTS = {
     "no-systemd": "System has not been booted with systemd as init system (PID 1). Can't operate.",
     "little-memory": "Out of memory: Killed process 4711 (python)",
     "apt-locked": "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (unattended-upgr)",
+    "not-installed": "✗ packages: moshi-personaplex is not installed\n    do: apply the playbook again",
+    "server-does-not-start": "✗ server_starts: the server cannot be started\n    why: x",
+    "lock-differs": "✗ lock: /x/requirements.lock.txt and the virtualenv differ in einops",
+    "another-torch": "✗ torch: torch is 2.8.0, not 2.9.1",
+    "cuda-not-available": ">>> torch.cuda.is_available()\nFalse",
+    "env-without-token": "✗ env_file: /x/.env holds no token\n    why: HF_TOKEN is missing or empty",
+    "env-readable": "✗ env_file: /x/.env may be read by others (mode 0644)",
+    "unauthorized": "requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url: https://hub.example/x",
+    "model-file-missing": "✗ files: config.json is not in the cache",
+    "unit-masked": "✗ unit: the unit personaplex.service is masked",
+    "unit-changed": "✗ unit: the unit is changed by /etc/systemd/system/personaplex.service.d/override.conf",
+    "source-changed": "✗ source: the checkout is at 0123456789ab, not at 3428dfd95309",
+    "page-missing": "✗ web: https://127.0.0.1:8998/ answers 404",
+    "server-hangs": "✗ web: https://127.0.0.1:8998/ does not answer: timed out",
+    "key-readable": "✗ certificate: /x/key.pem may be read by others",
+    "certificate-renewed": "✗ web: the certificate is refused: self-signed certificate",
+    "inbound-blocked": "This site can't be reached: ERR_CONNECTION_TIMED_OUT",
     "pyenv-there": "Can not proceed with installation. Kindly remove the '/home/alex/.pyenv' directory first.",
+}
+
+REPORTED = {
+    # What users reported, in the words in which it is known, and what it is.
+    "sm_120 is not compatible with the current PyTorch installation": "no-kernels",
+    "AssertionError: Torch not compiled with CUDA enabled": "torch-without-cuda",
+    "GatedRepoError: 401 Client Error. Access to model x is restricted. Please log in.": "no-token",
+    "GatedRepoError: 403 Client Error. you are not in the authorized list": "licence-not-accepted",
+    "LocalEntryNotFoundError: please check your connection and try again": "cannot-reach-hub",
+    "RepositoryNotFoundError: 401 Client Error.": "bad-token",
+    "ImportError: Using `--cpu-offload` requires accelerate": "no-accelerate",
+    "ModuleNotFoundError: No module named 'pyloudnorm'": "no-pyloudnorm",
+    "Cannot read properties of undefined (reading 'addModule')": "microphone",
+    "audioWorklet is undefined": "microphone",
+    "error: Failed to build sentencepiece": "python-too-new",
+    "ERROR: Failed building wheel for sphn": "sphn-compiled",
+    "CUDA Version: ERR!": "cuda-err",
+    "RuntimeError: CUDA out of memory": "out-of-memory",
+    "nvcc not found": "nvcc-missing",
+    "torch.cuda.is_available() returns False": "cuda-not-available",
+    "curl: (7) Failed to connect to localhost port 8998: Connection refused": "connection-refused",
+    "401 Unauthorized": "unauthorized",
+    "WARNING: Skipping moshi as it is not installed.": "wrong-distribution-name",
+    "safetensors_rust.SafetensorError: Error while deserializing header: MetadataIncompleteBuffer": "truncated-model",
+    "OSError: [Errno 98] error while attempting to bind on address": "port-taken",
+    "OSError: [Errno 101] Network is unreachable": "no-route",
+    "Found no NVIDIA driver on your system": "no-card",
 }
 
 
@@ -96,6 +140,23 @@ def test_a_known_text_is_explained_by_its_rule_and_no_other(rule: str) -> None:
     found = examine(text, "log")
     assert [one.rule.id for one in found] == [rule]
     assert found[0].evidence[0].startswith("log:")
+
+
+@pytest.mark.parametrize("text", REPORTED)
+def test_what_users_report_is_explained(text: str) -> None:
+    assert [one.rule.id for one in examine(f"starting\n{text}\n", "log")] == [REPORTED[text]]
+
+
+def test_what_another_finding_explains_is_not_told_beside_it() -> None:
+    log = f"{TEXTS['port-taken']}\n{TEXTS['unit-down']}\n{TEXTS['http-fallback']}\n"
+    assert [one.rule.id for one in merged(examine(log, "log"))] == ["port-taken"]
+    assert {name for one in rules() for name in one.explains} <= set(TEXTS)
+
+
+def test_the_service_starts_anew_once_after_all_fixes() -> None:
+    found = [*examine(TEXTS["half-a-pair"], "log"), *examine(TEXTS["partial-voices"], "log")]
+    names = [one["name"] for one in tasks_of(found)]
+    assert names[-1] == "the service starts anew" and names.count(names[-1]) == 1 and len(names) == 6
 
 
 def test_a_healthy_log_has_no_finding() -> None:

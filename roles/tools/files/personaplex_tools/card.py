@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -72,12 +73,16 @@ def resident(pid: int) -> int | None:
         return None
 
 
+class TooHot(Exception):
+    """The card is so hot that work must stop."""
+
+
 class Watch:
-    """Looks every second, from a thread of its own, until it is left. `too_hot` says that work must stop."""
+    """Looks every second, from a thread of its own, until it is left. Warns once, as soon as the card is hot."""
 
     def __init__(self, pid: int | None, every: float = 1.0) -> None:
         self.samples: list[Sample] = []
-        self.too_hot = False
+        self.hottest = 0
         self._pid, self._every = pid, every
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -90,11 +95,19 @@ class Watch:
         self._done.set()
         self._thread.join()
 
+    def guard(self) -> None:
+        """Raises TooHot when the card was seen so."""
+        if self.hottest >= STOP:
+            raise TooHot
+
     def _run(self) -> None:
         while True:
             found = look(self._pid)
             self.samples.append(found)
-            self.too_hot = self.too_hot or (found.temperature or 0) >= STOP
+            heat = found.temperature or 0
+            if heat >= ALERT > self.hottest:
+                print(f"Alert: the card has {heat} °C, and slows down from {ALERT} °C on.", file=sys.stderr, flush=True)
+            self.hottest = max(self.hottest, heat)
             if self._done.wait(self._every):
                 return
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .speech import LOUD, Codec, Samples, loudness, silence, FRAME
@@ -50,6 +51,8 @@ class Conversation:
     role: str
     patience: float = 60.0
     "Seconds to wait for the handshake, which comes after the voice and the role were taken in."
+    guard: Callable[[], None] = lambda: None
+    "Called before each frame; what it raises ends the conversation."
     heard: list[Heard] = field(default_factory=list)
     sound: Samples[float] = field(default_factory=lambda: array.array("f"))
     "Everything that the model said, as samples."
@@ -82,6 +85,7 @@ class Conversation:
 
     def say(self, samples: Samples[float]) -> None:
         """One frame of 80 ms at its time: real time is kept over the whole conversation, not from frame to frame."""
+        self.guard()
         pages = self._codec.encode(samples)
         if pages:
             self._socket.send(AUDIO + pages)

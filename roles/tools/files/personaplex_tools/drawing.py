@@ -25,7 +25,13 @@ def timeline(record: Record) -> str:
             delay = 1000 * (one.answered - one.ended)
             colour = "#228833" if delay < 500 else "#cc3311"
             parts.append(_bar(x(one.ended), x(one.answered), 30 + ROW, colour, f"{delay:.0f} ms"))
-    rows = ["you speak", "answer after"]
+    for stall in record.stalls:
+        parts.append(_bar(x(stall.at), x(stall.at + stall.seconds), 30 + 2 * ROW, "#cc3311", f"{1000 * stall.seconds:.0f} ms"))
+    for sample in record.samples:
+        if sample.throttled:
+            until = x(min(sample.at + 1, record.began + record.lasted))
+            parts.append(_bar(x(sample.at), until, 30 + 3 * ROW, "#ee7733", "the clocks are held back by heat"))
+    rows = ["you speak", "answer after", "stalls", "held back"]
     for name, label in (("memory", "VRAM, MiB"), ("temperature", "°C"), ("clock", "MHz"), ("resident", "host, MiB")):
         points = [(x(one.at), getattr(one, name)) for one in record.samples if getattr(one, name) is not None]
         if points:
@@ -52,5 +58,5 @@ def _curve(points: list[tuple[float, float]], top: int) -> str:
     low, high = min(y for _, y in points), max(y for _, y in points)
     spread = (high - low) or 1
     path = " ".join(f"{x:.1f},{top + 30 - 24 * (y - low) / spread:.1f}" for x, y in points)
-    ends = f'<text x="{WIDTH - 16}" y="{top + 10}" text-anchor="end" fill="#777">{low:g} – {high:g}</text>'
+    ends = f'<text x="6" y="{top + 32}" fill="#777">{low:g} – {high:g}</text>'
     return f'<polyline points="{path}" fill="none" stroke="#aa3377" stroke-width="1.5"/>{ends}'

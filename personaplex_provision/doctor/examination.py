@@ -21,7 +21,9 @@ from personaplex_provision.runs.verifying import Verifying, VerifyingFleet
 
 _JOURNAL, _CHECKUP = "the journal", "the checkup"
 "The checks whose answers are read: like a log, and as one text for each fault."
-_TOLD = re.compile(r"^✗ (?P<check>\w+): (?P<what>.*)(?:\n    why: (?P<cause>.*))?(?:\n    do: (?P<fix>.*))?", re.MULTILINE)
+_TOLD = re.compile(
+    r"^✗ (?P<check>\w+): (?P<what>.*)(?:\n    why: (?P<cause>.*))?(?:\n    do: (?P<fix>.*))?", re.MULTILINE,
+)
 "A fault as the checkup tells it."
 
 
@@ -100,7 +102,7 @@ def values(host: HostRun) -> dict[str, Any]:
     role = _doctor(host.parts[-1].play)
     variables = {**role.defaults, **host.context.base.as_dict()}
     templar = Templar({**variables, **host.context.magic}, vault=host.context.vault)
-    found = {}
+    found: dict[str, Any] = {}
     for name in role.defaults:
         if "token" in name:
             continue
@@ -153,9 +155,8 @@ def _of_checkup(text: str, host: str) -> list[Finding]:
         found = examine(one[0], "checkup", host)
         for finding in found:
             finding.evidence = [_evidence(one)]
-        findings += found or [Finding(
-            Rule(f"checkup: {one['check']}", one["what"], (), one["cause"] or "", one["fix"] or ""), host, [_evidence(one)],
-        )]
+        unknown = Rule(f"checkup: {one['check']}", one["what"], (), one["cause"] or "", one["fix"] or "")
+        findings += found or [Finding(unknown, host, [_evidence(one)])]
     return findings
 
 

@@ -48,8 +48,8 @@ def playbook(findings: list[Finding], values: dict[str, dict[str, Any]], path: s
     for host in dict.fromkeys(one.host for one in findings):
         tasks = tasks_of([one for one in findings if one.host == host])
         if tasks:
-            plays.append({"name": "what the doctor found", "hosts": str(host) or "all",
-                          "vars": {**values[host], **TOKEN} if values.get(host) else defaults(), "tasks": tasks})
+            known: dict[str, Any] = {**(values.get(host) or defaults()), **TOKEN}
+            plays.append({"name": "what the doctor found", "hosts": str(host) or "all", "vars": known, "tasks": tasks})
     return _HEAD.format(path=path) + as_yaml(plays) if plays else ""
 
 
@@ -57,7 +57,7 @@ def defaults() -> dict[str, Any]:
     """The variables as they are where nobody says otherwise."""
     text = (FOLDER / "roles" / "doctor" / "defaults" / "main.yml").read_text(encoding="utf-8")
     found: dict[str, Any] = yaml.safe_load(text)
-    return {**{name: value for name, value in found.items() if "token" not in name}, **TOKEN}
+    return {name: value for name, value in found.items() if "token" not in name}
 
 
 class _Dumper(yaml.SafeDumper):

@@ -87,7 +87,7 @@ def examine(text: str, where: str, host: str = "") -> list[Finding]:
 
 
 def merged(findings: list[Finding]) -> list[Finding]:
-    """One finding for each rule and host, with all its evidence; what another one explains goes, what is harmless is last."""
+    """One finding for each rule and host, with all its evidence, the harmless last; none that another explains."""
     together: dict[tuple[str, str], Finding] = {}
     for one in findings:
         known = together.setdefault((one.host, one.rule.id), Finding(one.rule, one.host))

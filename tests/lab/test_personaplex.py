@@ -1,7 +1,8 @@
 """`linux.yml` up to a running service, and what is said of it: the checks, the benchmark, faults one by one, cleanup.
 
-All on one host, in this order. `provision doctor` tells each fault by its rule, and what it prescribes for some of them is
-applied. PROVISION_FAULTS=all adds the slow ones, has `provision verify` tell each too, and applies every cure; `make soak` sets it.
+All on one host, in this order. `provision doctor` tells each fault by its rule, and what it prescribes for some of them
+is applied. PROVISION_FAULTS=all adds the slow ones, has `provision verify` tell each too, and applies every cure;
+`make soak` sets it.
 """
 
 from __future__ import annotations
@@ -263,7 +264,9 @@ def test_growing_memory_and_gaps_are_measured(station: Station, running: Fingerp
     said = station.host.run(["sh", "-s"], check=False, input=f"""{SETTING}
         aside $SITE/moshi/server.py; aside $CARD
         sed -i -E '{UNSTEADY}' $SITE/moshi/server.py; serve
-        (for at in $(seq 60); do sed -i -E "s/\\"free\\": [0-9]+/\\"free\\": $((30000 - 60 * at))/" $CARD; sleep 0.5; done) &
+        (for at in $(seq 60); do
+            sed -i -E "s/\\"free\\": [0-9]+/\\"free\\": $((30000 - 60 * at))/" $CARD; sleep 0.5
+        done) &
         tools/checkup @benchmark tools/settings.json --minutes 0.25 --out /tmp/unsteady; echo ended with $?
         kill $!; back $SITE/moshi/server.py; back $CARD; serve
     """)
@@ -280,7 +283,10 @@ def test_growing_memory_and_gaps_are_measured(station: Station, running: Fingerp
 
 def test_a_conversation_warns_at_85_and_stops_at_90_degrees(station: Station, running: Fingerprint) -> None:  # noqa: ARG001
     said = station.host.run(["sh", "-s"], check=False, input=f"""{SETTING}
-        heat() {{ sed -i -E "s/\\"temperature\\": [0-9]+/\\"temperature\\": $1/; s/\\"throttle\\": [0-9]+/\\"throttle\\": $2/" $CARD; }}
+        heat() {{
+            sed -i -E "s/\\"temperature\\": [0-9]+/\\"temperature\\": $1/" $CARD
+            sed -i -E "s/\\"throttle\\": [0-9]+/\\"throttle\\": $2/" $CARD
+        }}
         aside $CARD; heat 70 0; (sleep 2; heat 86 64; sleep 3; heat 91 64) &
         tools/checkup @benchmark tools/settings.json --minutes 30 --out /tmp/hot; echo ended with $?
         back $CARD
@@ -310,10 +316,11 @@ def test_a_bundle_holds_all_of_a_host_but_its_secrets(station: Station, running:
     found, host = unpacked(path), f"{station.host.name}/"
     assert not [name for name, text in found.items() if token in text or "PRIVATE KEY" in text]
     for name, holds in {
-        "facts.json": "compute_capability", "service/journal.txt": "Running on https", "python/check.txt": "has requirement torch",
-        "python/versions.txt": "moshi-personaplex", "python/torch.txt": "2.9.1 12.8 True", "gpu/nvidia-smi.txt": "581.57",
-        "source/commit.txt": station.lab.standins.git.commits["personaplex"][-1][:7], "model/offline.txt": "token is",
-        "model/files.txt": "voices/NATF2.pt", "host/ports.txt": "8998", "service/unit.txt": "ExecStart", "runs.json": "apply",
+        "facts.json": "compute_capability", "service/journal.txt": "Running on https",
+        "python/check.txt": "has requirement torch", "python/versions.txt": "moshi-personaplex",
+        "python/torch.txt": "cu128 12.8 True", "gpu/nvidia-smi.txt": "581.57", "model/offline.txt": "token is",
+        "source/commit.txt": station.lab.standins.git.commits["personaplex"][-1][:7], "runs.json": "apply",
+        "model/files.txt": "voices/NATF2.pt", "host/ports.txt": "8998", "service/unit.txt": "ExecStart",
     }.items():
         assert holds in found[host + name], found[host + name]
     assert json.loads(found["findings.json"]) == [] and '"plan_task"' in found["plan.jsonl"]

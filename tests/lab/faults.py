@@ -19,7 +19,7 @@ UNIT=/etc/systemd/system/personaplex.service
 aside() {{ cp -a "$1" "$1.aside"; }}
 back() {{ rm -rf "$1"; mv "$1.aside" "$1"; }}
 away() {{ mv "$1" "$1.aside"; }}
-home() {{ mv "$1" "${{1%.aside}}"; }}
+home() {{ rm -rf "${{1%.aside}}"; mv "$1" "${{1%.aside}}"; }}
 serve() {{
     systemctl reset-failed personaplex; systemctl restart personaplex; listening
 }}
@@ -78,7 +78,7 @@ import sys, time
 from personaplex_tools.conversation import Conversation, Server
 with Conversation(Server("127.0.0.1", 8998, sys.argv[1]), "NATF0.pt", "x"):
     open("/tmp/on", "w").close()
-    time.sleep(90)
+    time.sleep(300)
 END
 PYTHONPATH=tools PYTHONDONTWRITEBYTECODE=1 setsid venv/bin/python /tmp/talk.py $TLS/cert.pem > /dev/null 2>&1 &
 echo $! > /tmp/talker
@@ -172,7 +172,7 @@ FAULTS = (
             "back $SNAPSHOT/voices/NATF1.pt", "voices_differ", "NATF0.pt and NATF1.pt sound the same"),
     Planted("a server that hangs", "kill -STOP $(systemctl show personaplex -p MainPID --value)",
             "kill -CONT $(systemctl show personaplex -p MainPID --value)", "web", "does not answer", slow=True),
-    Planted("another conversation", TALK, "kill $(cat /tmp/talker); rm /tmp/on /tmp/talk.py", "conversation",
+    Planted("another conversation", TALK, "kill $(cat /tmp/talker) || true; rm /tmp/on /tmp/talk.py", "conversation",
             "another conversation", slow=True),
 )
 

@@ -384,6 +384,7 @@ def test_what_the_doctor_prescribes_mends(station: Station, running: Fingerprint
     station.plant(fault)
     try:
         assert [one["rule"] for one in station.doctor("--out", str(prescribed))] == [rule]
+        assert not prescribed.exists() or station.lab.standins.hub.token not in prescribed.read_text()
         mended = station.run("apply", str(prescribed) if cure == TASKS else "linux.yml", "-y")
         assert mended.code == 0, mended.text
         station.shell("listening")

@@ -26,8 +26,8 @@ from .host import LabHost
 from .lab import Lab
 from .mainjob import Said
 from .mirror import mirror
-from .test_personaplex import changes as all_changes
-from .test_personaplex import sources
+from .station import changes as all_changes
+from .station import sources
 from .tree import tree
 
 pytestmark = [

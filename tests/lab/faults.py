@@ -176,8 +176,6 @@ FAULTS = (
             "another conversation", slow=True),
 )
 
-QUICK = tuple(one for one in FAULTS if not one.slow)
-
 TASKS, PLAYBOOK, PERSON = "its tasks", "the playbook", "a person"
 """What mends a fault: what the doctor prescribes, the playbook once more, or somebody with a card or a browser."""
 
@@ -232,6 +230,8 @@ DIAGNOSES: dict[str, tuple[str, str]] = {
 }
 CURED = tuple(one for one in FAULTS if DIAGNOSES.get(one.name, ("", PERSON))[1] != PERSON)
 CURED_FEW = tuple(one for one in CURED if one.name in (
-    "torch without kernels for the card", "Kyutai's moshi beside it", "no licence", "a token that all may read",
-    "a certificate that ends", "a port that is taken", "a masked service",
+    "torch without kernels for the card", "no licence", "a certificate that ends", "a port that is taken",
 ))
+_LEFT = [one for one in FAULTS if not one.slow and one not in CURED_FEW]
+FEW = tuple(one for one in _LEFT if [other for other in _LEFT if other.check == one.check].index(one) < 2)
+"""Two faults for each check, beside those that are told where they are mended."""

@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from .faults import CURED, CURED_FEW, DIAGNOSES, FAULTS, HOME, QUICK, SETTING, TASKS, Planted
+from .faults import CURED, CURED_FEW, DIAGNOSES, FAULTS, FEW, HOME, SETTING, TASKS, Planted
 from .fingerprint import Fingerprint, difference
 from .lab import Lab
 from .mainjob import Said
@@ -275,7 +275,7 @@ def test_a_container_is_described_without_its_secret(station: Station, running: 
     assert changes(running, station.host.fingerprint()) == []
 
 
-@pytest.mark.parametrize("fault", FAULTS if ALL else QUICK, ids=lambda one: one.name)
+@pytest.mark.parametrize("fault", FAULTS if ALL else FEW, ids=lambda one: one.name)
 def test_a_fault_is_told_by_its_name(station: Station, running: Fingerprint, fault: Planted) -> None:  # noqa: ARG001
     rule, _ = DIAGNOSES.get(fault.name, ("", ""))
     station.plant(fault)

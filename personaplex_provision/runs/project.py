@@ -140,6 +140,7 @@ class Project:
             layers.append(Layer(Level.PLAY_VARS_PROMPT, self.prompts, "vars_prompt"))
         for role in roles_of(play):
             layers.append(Layer(Level.ROLE_DEFAULT, role.defaults, f"defaults of role {role.name}"))
+            layers.append(Layer(Level.ROLE_VARS, role.vars, f"vars of role {role.name}"))
         base = base.extended(*layers)
         for path, position in self._vars_files(play, base, magic):
             base = base.extended(Layer(Level.PLAY_VARS_FILES, load_vars_file(path, self.open_text, position), path))

@@ -102,6 +102,41 @@ def test_the_order_of_precedence_is_that_of_a_run_of_ansible(tmp_path: Path) -> 
     assert ours == theirs
 
 
+def test_a_role_shows_its_vars_to_the_whole_play_as_in_a_run_of_ansible(tmp_path: Path) -> None:
+    line = "{{ shared }} {{ only_one | default('-') }} {{ only_two | default('-') }}"
+
+    def copy(name: str) -> list[dict[str, object]]:
+        return [{"copy": {"dest": "{{ out }}/" + name, "content": line}}]
+
+    play = {
+        "hosts": "a", "gather_facts": False, "connection": "local",
+        "pre_tasks": copy("before"), "roles": ["one", "two"], "tasks": copy("after"),
+        "vars": {"shared": "play", "ansible_python_interpreter": sys.executable},
+    }
+    files = {
+        "site.yml": [play],
+        "roles/one/tasks/main.yml": copy("one"), "roles/one/vars/main.yml": {"shared": "one", "only_one": 1},
+        "roles/two/tasks/main.yml": copy("two"), "roles/two/vars/main.yml": {"shared": "two", "only_two": 2},
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "hosts").write_text("a\n")
+    found = {}
+    for program, *words in (["ansible-playbook"], ["provision", "apply", "-y"]):
+        out = tmp_path / program
+        out.mkdir()
+        subprocess.run(
+            [str(Path(sys.executable).parent / program), *words, "-i", "hosts", "site.yml", "-e", f"out={out}"],
+            cwd=tmp_path, check=True, capture_output=True, stdin=subprocess.DEVNULL,
+            env={**os.environ, "ANSIBLE_DEPRECATION_WARNINGS": "0", "PROVISION_STATE_DIR": str(tmp_path / "state"),
+                 "XDG_STATE_HOME": str(tmp_path / "controller")},
+        )  # fmt: skip
+        found[program] = {one.name: one.read_text() for one in out.iterdir()}
+    assert found["provision"] == found["ansible-playbook"]
+    assert len(found["provision"]) == 4
+
+
 def test_groups_win_by_depth_then_priority_then_name(tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text(
         "[top:children]\nb\na\nfirst\n[a]\nh\n[b]\nh\n[first]\nh\n[first:vars]\nansible_group_priority=2\n"

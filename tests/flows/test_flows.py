@@ -65,33 +65,6 @@ def test_a_failed_run_keeps_what_it_did_and_says_so(bench: Bench) -> None:
     assert bench.files() == {}
 
 
-def test_a_handler_owed_by_a_failed_run_runs_the_next_time(bench: Bench) -> None:
-    bench.tasks("""
-tasks:
-  - name: config
-    copy: {dest: "{{ place }}/config", content: "x\\n"}
-    notify: restart
-  - name: breaks
-    command: test -e {{ place }}/fixed
-    changed_when: false
-    check_mode: true
-    when: false
-  - name: needs a file
-    command: cat {{ place }}/fixed
-handlers:
-  - name: restart
-    command: touch {{ place }}/restarted
-""")
-    assert bench.apply() == 4
-    assert "restarted" not in bench.files()
-    (bench.place / "fixed").write_text("")
-    assert bench.apply() == 0
-    assert "restarted" in bench.files()
-    os.unlink(bench.place / "restarted")
-    assert bench.apply() == 0
-    assert "restarted" not in bench.files()
-
-
 def test_rescue_makes_a_failure_good_and_always_runs(bench: Bench) -> None:
     bench.tasks("""
 tasks:
@@ -347,23 +320,6 @@ tasks:
     assert bench.apply("--limit", "nobody") in (64, 65)
     assert bench.apply("--skip-tags", "first") == 0
     assert bench.files() == {"one": "", "two": ""}
-
-
-def test_a_handler_whose_condition_does_not_hold_does_nothing_and_is_not_owed(bench: Bench) -> None:
-    bench.tasks("""
-tasks:
-  - name: config
-    copy: {dest: "{{ place }}/config", content: "x\\n"}
-    notify: restart
-handlers:
-  - name: restart
-    when: false
-    command: touch {{ place }}/restarted
-""")
-    assert bench.apply() == 0
-    assert bench.files() == {"config": "x\n"}
-    assert bench.outcomes()["restart"] == "skipped"
-    assert bench.apply("--detailed-exitcode") == 0
 
 
 def test_an_include_whose_name_is_only_known_later_is_read_during_the_run(bench: Bench) -> None:

@@ -99,49 +99,6 @@ tasks:
     assert sorted(bench.files()) == ["body"]
 
 
-def test_a_handler_is_the_plays_wherever_it_is_flushed(bench: Bench) -> None:
-    bench.tasks("""
-tasks:
-  - name: config
-    copy: {dest: "{{ place }}/config", content: ""}
-    notify: told
-  - when: false
-    block:
-      - meta: flush_handlers
-      - name: not reached
-        copy: {dest: "{{ place }}/wrong", content: ""}
-handlers:
-  - name: told
-    copy: {dest: "{{ place }}/told", content: ""}
-""")
-    assert bench.apply() == 0
-    assert sorted(bench.files()) == ["config", "told"]
-
-
-def test_a_flush_does_not_hide_a_failure_before_it(bench: Bench) -> None:
-    bench.tasks("""
-tasks:
-  - block:
-      - name: config
-        copy: {dest: "{{ place }}/config", content: ""}
-        notify: told
-      - name: breaks
-        command: "false"
-      - meta: flush_handlers
-      - name: not reached
-        copy: {dest: "{{ place }}/wrong", content: ""}
-    rescue:
-      - meta: flush_handlers
-      - name: rescued
-        copy: {dest: "{{ place }}/rescued", content: ""}
-handlers:
-  - name: told
-    copy: {dest: "{{ place }}/told", content: ""}
-""")
-    assert bench.apply() == 0
-    assert sorted(bench.files()) == ["config", "rescued", "told"]
-
-
 def test_facts_grow_in_a_loop_and_stay_where_a_condition_turns_out_false(bench: Bench) -> None:
     bench.tasks("""
 tasks:
@@ -245,30 +202,6 @@ def test_a_delegated_task_is_judged_here() -> None:
     assert (answer["outcome"], answer["result"]["stdout"]) == ("ok", "3")
 
 
-def test_two_plays_may_have_handlers_of_one_name(bench: Bench) -> None:
-    bench.write("site.yml", "".join(f"""
-- hosts: localhost
-  gather_facts: false
-  vars: {{place: {bench.place}}}
-  tasks:
-    - name: config {name}
-      copy: {{dest: "{{{{ place }}}}/config{name}", content: ""}}
-      notify: restart
-    - name: breaks {name}
-      command: test -e {{{{ place }}}}/fixed{name}
-      changed_when: false
-  handlers:
-    - name: restart
-      copy: {{dest: "{{{{ place }}}}/restarted{name}", content: ""}}
-""" for name in (1, 2)))
-    (bench.place / "fixed1").write_text("")
-    assert bench.apply() == 4
-    assert "restarted1" in bench.files() and "restarted2" not in bench.files()
-    (bench.place / "fixed2").write_text("")
-    assert bench.apply() == 0
-    assert "restarted2" in bench.files()
-
-
 def test_targets_keep_the_order_of_the_list(bench: Bench) -> None:
     bench.tasks("""
 tasks:
@@ -329,23 +262,6 @@ tasks:
     assert bench.files() == {"count": "xxx"}
     assert bench.run("rollback", "-y") == 0
     assert bench.files() == {}
-
-
-def test_a_handler_whose_second_item_fails_is_still_owed(bench: Bench) -> None:
-    bench.tasks("""
-tasks:
-  - name: config
-    copy: {dest: "{{ place }}/config", content: "x"}
-    notify: restart
-handlers:
-  - name: restart
-    shell: test {{ item }} = a || test -e {{ place }}/fixed; echo {{ item }} >> {{ place }}/log
-    loop: [a, b]
-""".replace("; echo", " && echo"))
-    assert bench.apply() == 4
-    (bench.place / "fixed").write_text("")
-    assert bench.apply() == 0
-    assert bench.files()["log"].splitlines()[-1] == "b"
 
 
 def test_rescue_may_ask_whether_a_task_was_reached(bench: Bench) -> None:

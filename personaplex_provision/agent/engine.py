@@ -59,7 +59,9 @@ def keep(store: Store) -> Tuple[str, str]:
     data = marshal.dumps(memory.compiled(), 2)
     digest = hashlib.sha256(data).hexdigest()
     path = os.path.join(store.directory("engine"), digest[:32])
-    if not os.path.exists(path):
+    if os.path.exists(path):
+        os.utime(path)  # in use, and so among the newest
+    else:
         _write(path, data)
         _drop_old(os.path.dirname(path))
     return path, digest

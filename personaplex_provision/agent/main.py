@@ -289,9 +289,10 @@ class Agent:
         outcome = message.get("outcome", "ok")
         if message.get("rollback"):
             outcome = self.run.undo_itself()
+        kept = self._kept(message)  # while the host is ours: another run may keep one, too
         self.run.close(outcome, **message.get("meta", {}))
         self.run = None
-        self.session.reply({"type": "ended", "outcome": outcome, **self._kept(message)})
+        self.session.reply({"type": "ended", "outcome": outcome, **kept})
 
     def _kept(self, message: Message) -> Message:
         """The engine, for the next connection, when that was asked for: a start that needs not bring it is quicker."""

@@ -7,6 +7,7 @@ process reads or prints can be taken for, or take away, a part of it.
 
 from __future__ import annotations
 
+import _thread
 import marshal
 import os
 import sys
@@ -67,14 +68,18 @@ class Memory:
         return sorted(self.modules)
 
 
+_TAKING = _thread.allocate_lock()
+
+
 class Later(type(sys)):  # type: ignore[misc]
     """Stands for a module of the standard library until something in it is asked for, which imports it."""
 
     def __getattr__(self, name: str) -> Any:
         import importlib
 
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
+        with _TAKING:  # not around the import, which has locks of its own
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
         return getattr(importlib.import_module(self.__name__), name)
 
 

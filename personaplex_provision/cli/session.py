@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from personaplex_provision.cli import failure, settings
 from personaplex_provision.cli.output import Output
 from personaplex_provision.cli.prompts import ask_line, ask_secret
-from personaplex_provision.errors import DeclinedError
+from personaplex_provision.errors import DeclinedError, ProvisionError
 
 if TYPE_CHECKING:
+    from personaplex_provision.executors.connection import Connection
     from personaplex_provision.language.tree import Play
     from personaplex_provision.runs.dialing import Dialling
     from personaplex_provision.runs.options import Options
@@ -42,11 +44,15 @@ def reach_playbook(output: Output, options: Options, playbook: str) -> tuple[Pro
 
     project = open_project(options, playbook, checked=False)
     assert project.playbook is not None
-    plays: dict[str, list[Play]] = {}
-    for play in project.playbook.plays:
-        for host in project.hosts(play):
-            plays.setdefault(host, []).append(play)
-    dialling = Dialling([project.reach(host, mine) for host, mine in islice(plays.items(), min(AHEAD, options.forks))])
+    connections: list[Connection] = []
+    with contextlib.suppress(ProvisionError):  # met again by the run, once what is wrong with the playbook was told
+        plays: dict[str, list[Play]] = {}
+        for play in project.playbook.plays:
+            for host in project.hosts(play):
+                plays.setdefault(host, []).append(play)
+        chosen = islice(plays.items(), min(AHEAD, options.forks))
+        connections = [project.reach(host, mine) for host, mine in chosen]
+    dialling = Dialling(connections)
     try:
         project.check()
         return _opened(output, project), dialling

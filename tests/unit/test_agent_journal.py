@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from personaplex_provision.agent import journal as journals
+from personaplex_provision.agent import recovery
 from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.lease import Lease
+from personaplex_provision.agent.protocol import Channel
+from personaplex_provision.agent.session import Session
 from personaplex_provision.agent.store import Store
 
 
@@ -39,6 +42,26 @@ def test_records_are_read_as_they_were_written(store: Store) -> None:
     found = journals.read(store, "r1")
     assert [one["type"] for one in found] == ["run_start", "intent", "run_end"]
     assert found[1]["text"] == "ünïcode \udcff\n" and found[1]["number"] == 1
+
+
+@pytest.mark.parametrize("closed", ["ok", "rolled back", ""])
+@pytest.mark.parametrize("torn", [0, 7, 200])
+def test_what_a_run_left_behind_is_the_same_read_in_full_and_skimmed(store: Store, closed: str, torn: int) -> None:
+    journal = Journal(store, "r1")
+    journal.write("run_start", run="r1", owed=["from before"])
+    for task, owed, handler in (("a", ["reload"], ""), ("b", [], ""), ("h", [], "from before"), ("c", ["x", "y"], "")):
+        journal.write("intent", task=task, name=task, owed=owed)
+        journal.write("task_end", task=task, owed=owed, outcome="changed", handler=handler)
+    journal.write("intent", task="d", name="d", owed=["z"])
+    if closed:
+        journal.write("run_end", outcome=closed)
+    journal.close()
+    path = Path(journal.path)
+    path.write_bytes(path.read_bytes()[: len(path.read_bytes()) - torn])
+    session = Session(Channel(None), store.root)
+    records = journals.read(store, "r1")
+    assert recovery.left(session) == (recovery.unfinished(records), recovery.owed(records))
+    assert recovery.owed(records)
 
 
 def test_only_its_owner_reads_a_journal(store: Store) -> None:

@@ -84,7 +84,9 @@ class Execution:
             record["result"] = ended.result
         if task.handler and ended.fine:
             record["handler"] = task.handler
-        self.journal.write("task_end", sync=bool(extra.get("marks") or owed or task.handler), **record)
+        # Its end need not be waited for: the next step's beginning brings both to the disk, and a step whose end a
+        # power cut took is one that recovery finishes, as after any crash between the change and this line.
+        self.journal.write("task_end", sync=bool(owed or task.handler), **record)
         return ended
 
     def _attempts(self, task: Task) -> tuple[Ended, Message]:

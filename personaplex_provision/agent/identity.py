@@ -7,11 +7,10 @@ Source: setfsuid(2), setgroups(2) "C library/kernel differences" in credentials(
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import threading
-from typing import TYPE_CHECKING, Iterator, List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
 if TYPE_CHECKING:
     import ctypes
@@ -39,34 +38,35 @@ class Identity:
         found.name, found.uid, found.gid, found.home = name, uid, gid, home
         return found
 
-    @contextlib.contextmanager
-    def acting(self) -> Iterator[None]:
+    def acting(self) -> _Switched:
         """File operations of this thread happen as this user."""
-        with _switched(self if self.foreign else None):
-            yield
+        return _Switched(self if self.foreign else None)
 
-    @contextlib.contextmanager
-    def itself(self) -> Iterator[None]:
+    def itself(self) -> _Switched:
         """File operations happen as the agent (its journal and store), whoever this thread acts as."""
-        with _switched(None):
-            yield
+        return _Switched(None)
 
 
 _thread = threading.local()
 "Whom each thread acts as: `identity`, missing or None for the agent itself."
 
 
-@contextlib.contextmanager
-def _switched(to: Optional[Identity]) -> Iterator[None]:
-    before: Optional[Identity] = getattr(_thread, "identity", None)
-    if before is to:
-        yield
-        return
-    _assume(to)
-    try:
-        yield
-    finally:
-        _assume(before)
+class _Switched:
+    """While it is entered this thread acts as somebody; no generator, which would cost more than what it holds."""
+
+    __slots__ = ("_before", "_to")
+
+    def __init__(self, to: Optional[Identity]) -> None:
+        self._to = to
+
+    def __enter__(self) -> None:
+        self._before: Optional[Identity] = getattr(_thread, "identity", None)
+        if self._before is not self._to:
+            _assume(self._to)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not self._to:
+            _assume(self._before)
 
 
 def _assume(identity: Optional[Identity]) -> None:

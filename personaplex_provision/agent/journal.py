@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 from personaplex_provision.agent.store import Store
 
 Record = Dict[str, Any]
+_TEXT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 _BEFORE = ("run_start", "intent", "image")
 "Records that must be on the disk before what they speak of happens."
@@ -105,7 +106,7 @@ def _unwritten(error: OSError) -> Record:
 
 def encode(record: Record) -> bytes:
     """A record as a line: eight hex digits of CRC-32, a space, JSON."""
-    body = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
+    body = _TEXT(record).encode("utf-8", "surrogateescape")
     return b"%08x " % zlib.crc32(body) + body + b"\n"
 
 

@@ -19,6 +19,8 @@ BEAT = 5.0
 "Seconds of silence after which a run says that it is alive."
 FULL = 1000
 "Messages waiting for one peer above which those who produce output wait for it."
+GATHER = 0.02
+"Seconds for which news that nobody waits for are gathered: a packet each would cost both ends more than the steps."
 STALLED = 15.0
 "Seconds without room after which a peer counts as gone; the journal tells it the rest when it comes back."
 
@@ -34,27 +36,35 @@ class Peer:
         self._beat = beat
         self._waiting: Deque[Message] = collections.deque()
         self._changed = threading.Condition()
+        self._pressing = threading.Event()
+        "Whether something waits that somebody is held up by."
         self._thread = threading.Thread(target=self._write, name="peer", daemon=True)
         self._thread.start()
 
-    def put(self, messages: List[Message], patient: bool) -> None:
-        """Hands messages over; a `patient` caller waits while there is no room."""
+    def put(self, messages: List[Message], patient: bool, pressing: bool = False) -> None:
+        """Hands messages over; a `patient` caller waits while there is no room, a `pressing` one for an answer."""
         with self._changed:
             if patient and len(self._waiting) > FULL:
+                self._pressing.set()
                 self._changed.wait_for(lambda: self.gone or len(self._waiting) <= FULL, STALLED)
                 self.gone = self.gone or len(self._waiting) > FULL
             if not self.gone:
+                if not self._waiting:
+                    self._changed.notify_all()  # the thread that writes; it looks for more by itself
                 self._waiting.extend(messages)
-                self._changed.notify_all()
+        if pressing:
+            self._pressing.set()
 
     def leave(self) -> None:
         """Nothing more is written."""
         with self._changed:
             self.gone = True
             self._changed.notify_all()
+        self._pressing.set()
 
     def drain(self, patience: float) -> None:
         """Waits until everything was written, at most so many seconds."""
+        self._pressing.set()
         with self._changed:
             self._changed.wait_for(lambda: self.gone or not self._waiting, patience)
 
@@ -62,6 +72,11 @@ class Peer:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self.gone or bool(self._waiting), self._beat)
+                some = bool(self._waiting)
+            if some:
+                self._pressing.wait(GATHER)
+            self._pressing.clear()
+            with self._changed:
                 if self.gone:
                     return
                 batch = list(self._waiting) or [{"type": "heartbeat", "ts": round(time.time(), 3)}]
@@ -92,7 +107,7 @@ class Link:
         """A new peer, who is told `first` before all else; one that answers takes the place of the one before."""
         peer = Peer(channel, answers, self.beat)
         if first:
-            peer.put(first, False)
+            peer.put(first, False, True)
         with self._lock:
             for other in list(self._peers) if answers else []:
                 if other.answers:
@@ -127,7 +142,7 @@ class Link:
         with self._lock:
             peers = [one for one in self._peers if one.answers or not answering]
         for peer in peers:
-            peer.put(messages, patient)
+            peer.put(messages, patient, answering)
 
     def reply(self, message: Message) -> None:
         """Answers the controller."""

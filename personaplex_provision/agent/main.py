@@ -41,6 +41,8 @@ class Agent:
         self.session = session
         self.run: Optional[Run] = None
         self.planner: Any = None
+        self._planned: Dict[int, List[Task]] = {}
+        "What was planned, by the number that the controller gave it: it need not be sent again to be applied."
         self._waiting: queue.Queue[Optional[Message]] = queue.Queue()
         self._worker: Optional[threading.Thread] = None
         self._heard = 0
@@ -244,6 +246,7 @@ class Agent:
         tasks = self._take(message)
         if self.planner is None or message.get("fresh"):
             self.planner = Planner(self.session, recovery.left(self.session)[1])
+        self._planned[int(message.get("number", 0))] = tasks
         self.planner.plan(tasks, bool(message.get("observed")), bool(message.get("brief")))
         self.session.send({"type": "planned", "space": self.planner.prediction.room()})
 
@@ -281,7 +284,8 @@ class Agent:
         assert self.run is not None
         if self.run.ended_early:
             return  # it was sent ahead of a failure
-        outcome = self.run.apply(self._take(message), message)
+        tasks = self._planned[message["planned"]] if "planned" in message else self._take(message)
+        outcome = self.run.apply(tasks, message)
         self.session.reply({"type": "applied", **outcome})
 
     def _end(self, message: Message) -> None:

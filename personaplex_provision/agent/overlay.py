@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Union
 
 from personaplex_provision.agent.host import Data, Host
 from personaplex_provision.agent.machine import Completed, Entry, Group, Package, User
@@ -29,6 +29,8 @@ class Prediction:
 
     def __init__(self) -> None:
         self.entries: Dict[str, Entry] = {}
+        self.links: Set[str] = set()
+        "Where an entry is a link: without any, each path is where it says."
         self.contents: Dict[str, Union[bytes, Blob]] = {}
         self.makers: Dict[str, str] = {}
         self.sealed: Dict[str, str] = {}
@@ -119,7 +121,7 @@ class PlanningHost(Host):
 
     def _walk(self, path: str) -> str:
         """The path with predicted links among its parents followed."""
-        for at in _parents(path.rstrip("/")) if self.prediction.entries else ():
+        for at in _parents(path.rstrip("/")) if self.prediction.links else ():
             entry = self.prediction.entries.get(at)
             if entry is not None and entry.type == "link":
                 target = os.path.normpath(os.path.join(os.path.dirname(at), entry.target))
@@ -166,9 +168,10 @@ class PlanningHost(Host):
         if why:
             raise Unpredictable(why)
         names = set(super().list(path)) if self._real_directory(path) else set()
+        inside = path.rstrip("/") + "/"
         for one, found in self.prediction.entries.items():
-            if os.path.dirname(one) == path:
-                (names.add if found.exists else names.discard)(os.path.basename(one))
+            if one.startswith(inside) and "/" not in one[len(inside):]:
+                (names.add if found.exists else names.discard)(one[len(inside):])
         return sorted(names)
 
     def digest(self, path: str) -> Blob:
@@ -328,6 +331,7 @@ class PlanningHost(Host):
             self.prediction.space.write(path, 0, frees)
         for one in [one for one in self.prediction.entries if one.startswith(path + "/")]:
             del self.prediction.entries[one]
+            self.prediction.links.discard(one)
             self.prediction.contents.pop(one, None)
         self.prediction.sealed.pop(path, None)
         self._set(path, Entry("absent"), None)
@@ -369,6 +373,7 @@ class PlanningHost(Host):
     def _set(self, path: str, entry: Entry, content: Union[bytes, Blob, None]) -> None:
         path = self._walk(path).rstrip("/")
         self.prediction.entries[path] = entry
+        (self.prediction.links.add if entry.type == "link" else self.prediction.links.discard)(path)
         self.prediction.makers[path] = self.task
         if content is None:
             if entry.type != "file" or path not in self.prediction.contents:

@@ -108,8 +108,11 @@ class Planner:
         if task.verify:
             self._tell(task, "none", reason="verified afterwards", verify=True)
             return
-        if task.trigger == "notified" and not self._notified(task):
-            return
+        if task.trigger == "notified":
+            if not self._notified(task):
+                return
+            if task.handler in self.owed:
+                task = dataclasses.replace(task, name=f"{task.name} (owed since an earlier run)")
         if task.deferred:
             self._deferred(task, resources)
             return
@@ -130,7 +133,6 @@ class Planner:
     def _notified(self, task: Task) -> bool:
         """Whether the handler has a place in the plan; when nothing notifies it, it has none."""
         if task.handler in self.owed:
-            task.name += " (owed since an earlier run)"
             return True
         actions = {self.actions.get(one, "none") for one in task.trigger_on}
         if actions <= {"none"}:

@@ -31,6 +31,7 @@ _INCOMPRESSIBLE = 15
 "Pieces of a blob that are sent as they are after one that did not become smaller."
 WORTH_COMPRESSING = 4096
 "Messages of at most this many bytes travel as they are."
+_TEXT = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ProtocolError(Exception):
@@ -226,7 +227,7 @@ def digest_of(content: bytes) -> str:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return _TEXT(value).encode("ascii")
 
 
 def _frame(kind: bytes, *parts: bytes) -> bytes:

@@ -105,9 +105,16 @@ class Runner:
                     self._busy |= set(task.exclusive)
                     if task.connectivity:
                         self._cutting.add(address)
-                    threading.Thread(target=self._work, args=(task,), daemon=True).start()
+                    self._set_to_work(task, alone=room == self.jobs and not started and not self._ready)
                     started += 1
         return started
+
+    def _set_to_work(self, task: Task, alone: bool) -> None:
+        """In a thread of its own, or here when nothing else can be done meanwhile."""
+        if alone and not task.connectivity and not self._unconfirmed():
+            self._work(task)
+        else:
+            threading.Thread(target=self._work, args=(task,), daemon=True).start()
 
     def _may_start(self, task: Task) -> bool:
         """What cuts the connection goes together; all else waits until a new connection has confirmed it."""

@@ -80,7 +80,9 @@ class Later(type(sys)):  # type: ignore[misc]
         with _TAKING:  # not around the import, which has locks of its own
             if sys.modules.get(self.__name__) is self:
                 del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
+        found = getattr(importlib.import_module(self.__name__), name)
+        self.__dict__[name] = found  # whoever holds this in place of the module is not kept waiting again
+        return found
 
 
 LATER = ("datetime", "difflib", "glob", "inspect", "shutil", "subprocess", "tempfile")

@@ -41,6 +41,8 @@ class HostRun(HostLink):
         self.ended_by_another = False
         "Whether another host's failure, and no person, stopped the run here."
         self.library: dict[str, str] = {}
+        self._plans = 0
+        "Plays that the host was given to plan."
         self._part: Part | None = None
         self._names: dict[str, Task] = {}
         self._failures: list[bool] = []
@@ -81,8 +83,10 @@ class HostRun(HostLink):
             return  # what an earlier play asked had no answer: the error that told why is on its way
         self._turn_to(part)
         self._secrets()
-        message = {"type": "plan", "observed": self.options.observed, "brief": True, **self._load(part)}
-        self.outcome.space = self._talk.ask(message, "planned").get("space", [])
+        self._plans += 1
+        message = {"type": "plan", "number": self._plans, "observed": self.options.observed, "brief": True}
+        self.outcome.space = self._talk.ask({**message, **self._load(part)}, "planned").get("space", [])
+        part.planned = self._plans
 
     def _turn_to(self, part: Part) -> None:
         """From here on events and questions are about this play."""
@@ -146,8 +150,9 @@ class HostRun(HostLink):
         words = part.play.keywords
         policy = self.options.on_failure or str(words.get("on_failure", "stop"))
         return {
-            "type": "apply", **self._load(part), "jobs": self._jobs(), "on_failure": policy, "more": more,
+            "type": "apply", "jobs": self._jobs(), "on_failure": policy, "more": more,
             "force_handlers": bool(words.get("force_handlers")),
+            **({"planned": part.planned} if part.planned else self._load(part)),
         }
 
     def end(self, rollback: bool = False) -> None:

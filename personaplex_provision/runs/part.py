@@ -22,6 +22,8 @@ class Part:
     ordered: list[str]
     entries: dict[str, Event] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
+    planned: int = 0
+    "Which of the host's plans it is; 0 as long as the host has not planned it."
 
     def tasks(self) -> list[Task]:
         """The tasks in the order in which they are planned and, one by one, would be applied."""

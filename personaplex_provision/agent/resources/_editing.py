@@ -140,14 +140,14 @@ class EditedFile(PathResource):
         return host.realpath(path) if self.follows() and host.stat(path).type == "link" else path
 
     def _settled(self, text: str) -> str:
-        room = 2 * max(len(text), len(self.edit(text))) + _ROOM
+        after = self.edit(text)
+        room = 2 * max(len(text), len(after)) + _ROOM
         for _ in range(_TURNS):
-            after = self.edit(text)
             if after == text:
                 return text
-            text = after
-            if len(text) > room:
+            if len(after) > room:
                 break
+            text, after = after, self.edit(after)
         raise ResourceError(
             f"editing {self.path} would never end: each run changes what the one before wrote",
             hint="make the expression not match what the edit leaves, for example with (?!…) behind it",
@@ -156,7 +156,8 @@ class EditedFile(PathResource):
 
 def split_lines(text: str) -> List[str]:
     """The lines of a text with their ends; only a newline ends a line."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
+    *whole, rest = text.split("\n")
+    return [f"{one}\n" for one in whole] + ([rest] if rest else [])
 
 
 def ended(line: str) -> str:

@@ -94,8 +94,9 @@ class LineInFile(EditedFile):
         found: Tuple[Optional[int], Optional[re.Match[str]]] = (None, None)
         if self.regexp is None and self.search_string is None:
             return found
+        search = re.compile(self.regexp).search if self.regexp is not None else None
         for number, one in enumerate(lines):
-            match = re.search(self.regexp, one) if self.regexp is not None else None
+            match = search(one) if search is not None else None
             if match or (self.search_string is not None and self.search_string in one):
                 found = (number, match)
                 if self.firstmatch:

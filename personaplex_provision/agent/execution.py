@@ -135,7 +135,8 @@ class Execution:
             host.environment[leftovers.NAME] = leftovers.mark(self.journal.run, task.address)
             self.session.hosts.append(host)
             outcome = step.apply(resource, host, lambda finding: self._intent(task, finding),
-                                 lambda now, changes: self._look(task, resource, now, changes))
+                                 lambda now, changes: self._look(task, resource, now, changes),
+                                 bool(task.register or task.judged))
         except Exception as error:  # a kind that breaks fails its task, like any other failure
             left = host.left if host is not None else []
             if host is not None and host.images() and not left:

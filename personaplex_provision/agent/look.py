@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import stat
-from typing import Any, Dict
+from typing import Any, Dict, Iterator, Tuple
 
 Look = Dict[str, Any]
 """What is at a path without its content, by ASPECTS; one that does not apply (all but the type of nothing) is left out.
@@ -18,6 +18,7 @@ ASPECTS = ("type", "mode", "uid", "gid", "content", "xattrs")
 """The parts of a path that may each be changed by someone else."""
 
 _FLEETING = "__pycache__"
+_CHUNK = 1 << 20
 
 
 def look(path: str, whole: bool = False) -> Look:
@@ -90,11 +91,38 @@ def _inside(path: str, digest: Any) -> None:
 
 def sha256_of(path: str) -> str:
     """The digest of a file's content."""
-    found = hashlib.sha256()
-    with open(path, "rb") as file:
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            found.update(chunk)
-    return found.hexdigest()
+    return digest_of(path)[0]
+
+
+def digest_of(path: str) -> Tuple[str, int]:
+    """The digest and the size in bytes of a file's content. Raises as `chunks`."""
+    found, size = hashlib.sha256(), 0
+    for chunk in chunks(path):
+        found.update(chunk)
+        size += len(chunk)
+    return found.hexdigest(), size
+
+
+def chunks(path: str) -> Iterator[bytes]:
+    """A file's content, piece by piece. Raises FileNotFoundError, IsADirectoryError, PermissionError.
+
+    Without a file object: to make one takes longer than to read most of the files that there are.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        while True:
+            chunk = os.read(fd, min(size + 1, _CHUNK) if size else _CHUNK)
+            if not chunk:
+                return
+            yield chunk
+            if size and len(chunk) == size:
+                return
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
+    finally:
+        os.close(fd)
 
 
 def _named(attributes: Dict[str, str]) -> str:

@@ -205,7 +205,7 @@ def decode(kind: bytes, payload: bytes) -> Received:
     try:
         if kind == b"Z":
             payload = _inflate(payload)
-        found = json.loads(payload)
+        found = json.loads(payload.decode("utf-8"))  # which spares looking for other encodings
     except (ValueError, zlib.error, RecursionError) as error:
         # The text of a decoding error can quote what was being decoded, which may be a secret.
         raise ProtocolError(f"a message cannot be decoded ({type(error).__name__})") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import stat as st
@@ -11,6 +10,7 @@ from typing import IO, Callable, Dict, Iterable, List, Optional, Sequence
 
 from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.image import Image
+from personaplex_provision.agent.look import chunks, digest_of
 from personaplex_provision.agent.machine import Completed, Entry, Group, Machine, Package, User
 from personaplex_provision.agent.process import run_process
 from personaplex_provision.agent.resource import ResourceError
@@ -75,8 +75,7 @@ class Reading:
 
     def read(self, path: str) -> bytes:
         """A file's content. Raises FileNotFoundError, IsADirectoryError, PermissionError."""
-        with open(path, "rb") as file:
-            return file.read()
+        return b"".join(chunks(path))
 
     def read_text(self, path: str) -> str:
         """A file's content as UTF-8; bytes that are not survive a round trip."""
@@ -88,12 +87,7 @@ class Reading:
 
     def digest(self, path: str) -> Blob:
         """The content of a file by digest and size. Raises FileNotFoundError."""
-        digest, size = hashlib.sha256(), 0
-        with open(path, "rb") as file:
-            for chunk in iter(lambda: file.read(1 << 20), b""):
-                digest.update(chunk)
-                size += len(chunk)
-        return Blob(digest.hexdigest(), size)
+        return Blob(*digest_of(path))
 
     def user(self, name: str) -> Optional[User]:
         """The user of that name, or None."""

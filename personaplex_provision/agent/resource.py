@@ -79,6 +79,8 @@ class Resource:
     "Whether the state can be read back, so that a difference after converging is a failure."
     slow: ClassVar[bool] = False
     "Whether observing starts a process or waits for a network, so that it is worth a thread."
+    describes: ClassVar[bool] = False
+    "Whether `result` only tells what is there, so that none is made when nobody asks for it."
     fleeting: ClassVar[tuple[str, ...]] = ()
     "Observed fields that may differ from one look to the next though nothing was changed."
     identity: ClassVar[tuple[str, ...]] = ("path", "name")

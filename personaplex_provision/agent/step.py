@@ -71,20 +71,22 @@ def text_diff(before: str, after: str) -> str:
 
 def apply(
     resource: Resource, host: Host, intent: Callable[[Finding], None],
-    look: Callable[[Resource, List[Change]], None] = lambda _now, _changes: None,
+    look: Callable[[Resource, List[Change]], None] = lambda _now, _changes: None, asked: bool = True,
 ) -> Outcome:
     """Observes, and where there is a difference announces the intent, converges and observes again.
 
-    `look` sees what was observed before anything is done, and may raise.
+    `look` sees what was observed before anything is done, and may raise. A result that only describes is not made
+    unless it was `asked` for.
 
     When converging fails, what was touched so far is put back and the failure raised on: ResourceError.
     """
+    tells = asked or not resource.describes
     with host.identity.acting():
         now = resource.observe(host)
         changes = resource.diff(now)
         look(now, changes)
         if not changes:
-            return Outcome(False, "none", resource.result(now, now, host))
+            return Outcome(False, "none", resource.result(now, now, host) if tells else {})
         action = resource.action(now, changes)
         with host.identity.itself():
             intent(Finding(now, changes, action, resource.reversibility(now)))
@@ -95,7 +97,7 @@ def apply(
             after = resource.observe(host)
             if resource.readable and action != "run":
                 _settled(resource, after)
-            result = resource.result(now, after, host)
+            gave = resource.result(now, after, host) if tells else {}
             standing = both(before, standing_of(resource, host))
         except BaseException:
             host.left = undo_failed(resource, now, host)
@@ -103,7 +105,7 @@ def apply(
         with host.identity.itself():
             marks = taken_marks(host)
     shown = text_diff(*texts) if texts is not None else ""
-    return Outcome(True, action, result, changes, marks, shown, standing)
+    return Outcome(True, action, gave, changes, marks, shown, standing)
 
 
 def undo_failed(resource: Resource, now: Resource, host: Host) -> List[str]:

@@ -42,7 +42,10 @@ def clean(text: object) -> str:
 
     Of a line that was overwritten by carriage returns (a progress bar) the last state stays.
     """
-    found = _ESCAPES.sub("", str(text)).replace("\r\n", "\n")
+    found = str(text)
+    if found.isprintable():
+        return found
+    found = _ESCAPES.sub("", found).replace("\r\n", "\n")
     if "\r" in found:
         found = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in found.split("\n"))
     return _CONTROLS.sub("", found)

@@ -40,6 +40,7 @@ class EditedFile(PathResource):
     reversible_why = (
         "The file that was there is kept before it is changed, with owner, mode and times, and comes back as it was."
     )
+    describes = True
     aliases = {"dest": "path", "destfile": "path", "name": "path", "validate": "validation"}
 
     backup: bool = False

@@ -38,6 +38,7 @@ class PlacedFile(Resource):
     reversible_why = (
         "The file that was there is kept before it is replaced, with owner, mode and times, and comes back as it was."
     )
+    describes = True
     identity = ("dest", "basename")
     unmanaged: ClassVar[Tuple[str, ...]] = ("src", "backup", "force", "follow", "validation")
     aliases = {"path": "dest", "validate": "validation"}

@@ -48,6 +48,7 @@ class File(PathResource):
 
     kind = "file"
     reversible_why = "What was at the path is kept whole before it is changed or removed, and comes back as it was."
+    describes = True
     aliases = {"dest": "path", "name": "path"}
     unmanaged = ("force", "follow", "recurse", "modification_time", "access_time")
 

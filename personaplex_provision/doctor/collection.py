@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,9 @@ class Collected(Examined):
         "Name in the bundle -> text."
 
     def verify(self, part: Part, tags: frozenset[str], skip_tags: frozenset[str]) -> None:
-        for task in part.graph.tasks.values():
+        for address, task in part.graph.tasks.items():
             if task.role == "bundle":
+                part.graph.tasks[address] = task = copy.copy(task)
                 task.register = "file"  # so that what the program says comes here
         super().verify(part, tags, skip_tags)
 

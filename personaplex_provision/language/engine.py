@@ -22,10 +22,11 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
 from personaplex_provision.agent.values import Secret
-from personaplex_provision.errors import ProvisionError
+from personaplex_provision.errors import Position, ProvisionError
 from personaplex_provision.language import lazy
 from personaplex_provision.language.boxes import CURRENT, Absent, Boxed, Frame, Missing, as_missing, opened
 from personaplex_provision.language.lazy import Deferred, LazyDict, LazyList
+from personaplex_provision.language.source import read_text
 from personaplex_provision.language.values import Pending
 
 FRAME = "-frame"
@@ -292,6 +293,7 @@ def engine(options: tuple[tuple[str, Any], ...] = ()) -> Engine:
 
 _compiled: dict[str, Template] = {}
 _files: dict[tuple[int, str], tuple[tuple[int, int], Template]] = {}
+_texts: dict[str, tuple[tuple[int, int], str]] = {}
 _lock = threading.Lock()
 
 
@@ -304,6 +306,18 @@ def text_template(text: str) -> Template:
                 _compiled.clear()
             found = _compiled[str(text)] = engine().from_string(str(text))
     return found
+
+
+def file_text(path: str, position: Position | None) -> str:
+    """The text of a template file, read again when it changed. Raises as `source.read_text`."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return read_text(path, position)
+    stamp, known = (state.st_mtime_ns, state.st_size), _texts.get(path)
+    if known is None or known[0] != stamp:
+        known = _texts[path] = stamp, read_text(path, position)
+    return known[1]
 
 
 def file_template(

@@ -29,9 +29,9 @@ from personaplex_provision.errors import (
 from personaplex_provision.language import lazy, source
 from personaplex_provision.language.blame import explain, place
 from personaplex_provision.language.boxes import CURRENT, OMIT, Absent, Boxed, Frame, Missing, Scope, opened
-from personaplex_provision.language.engine import FRAME, engine, file_template, text_template
+from personaplex_provision.language.engine import FRAME, engine, file_template, file_text, text_template
 from personaplex_provision.language.lazy import LazyDict, LazyList
-from personaplex_provision.language.source import Sealed, position_of, read_text
+from personaplex_provision.language.source import Sealed, position_of
 from personaplex_provision.language.values import Pending, Unknown
 from personaplex_provision.language.vault import VaultKeys, is_vault
 
@@ -122,7 +122,7 @@ class Templar:
         found = self.find(path, "templates")
         if found is None:
             raise self.not_found(path, "templates", position)
-        text = read_text(found, position)
+        text = file_text(found, position)
         secret_file = is_vault(text)
         if secret_file:
             text = self.keys(position).decrypt(text, Position(found)).decode("utf-8")

@@ -28,6 +28,7 @@ from personaplex_provision.planning.region import compile_block
 from personaplex_provision.planning.role_arguments import with_arguments
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.selection import selected
+from personaplex_provision.planning.stretch import Pass
 
 _LONE = frozenset({"name", "tags", "become", "become_user", "ignore_errors", "no_log", "vars", "timeout", "affects"})
 "Keywords that concern a task alone."
@@ -55,7 +56,7 @@ def compile_play(
     walk.resolve_requires()
     walk.findings.raise_if_any()
     return Compiled(walk.made.tasks, walk.made.resources, walk.made.judges, walk.made.again, walk.made.loops,
-                    walk.made.items, walk.made.external, walk.known)
+                    walk.made.items, walk.made.external, known=walk.known)
 
 
 @dataclass
@@ -91,6 +92,8 @@ class Walk:
     "Number of a handler of the play -> its address at the next flush."
     outer: Scope | None = None
     "The play's own scope, in which its handlers stand wherever they are flushed."
+    lone: tuple[Task, Resource] | None = None
+    "What the node that was just walked became, when that is one task, the same on other hosts."
 
     # sections and lists
 
@@ -102,8 +105,13 @@ class Walk:
 
     def sequence(self, nodes: Sequence[Node], scope: Scope, entry: Edges) -> list[str]:
         """Nodes one after the other; returns where the list ends (the entry's addresses when it is empty)."""
-        open_ = entry
-        for node in nodes:
+        open_, number, stretches = entry, 0, Pass(self, nodes, scope)
+        while number < len(nodes):
+            taken = stretches.take(number, open_)
+            if taken:
+                number, open_ = number + taken, [[self.made.tasks[-1].address, "listed"]]
+                continue
+            node, before, self.lone = nodes[number], open_, None
             freed = "requires" in _keywords(node)
             start = entry if freed else open_
             try:
@@ -112,11 +120,13 @@ class Walk:
                 exits = self._later(node, scope, start, pending)
             except ProvisionError as error:
                 self.findings.take(error)
-                continue
-            if exits == [one for one, _ in start]:
-                continue
-            fresh: Edges = [[one, "listed"] for one in exits]
-            open_ = [*open_, *fresh] if freed else fresh
+                exits = [one for one, _ in start]
+            if exits != [one for one, _ in start]:
+                fresh: Edges = [[one, "listed"] for one in exits]
+                open_ = [*open_, *fresh] if freed else fresh
+            stretches.learn(number, before, self.lone)
+            number += 1
+        self.lone = None
         return [one for one, _ in open_]
 
     def _later(self, node: Node, scope: Scope, entry: Edges, pending: Pending) -> list[str]:
@@ -177,10 +187,9 @@ class Walk:
         if written.kind == "include_vars":
             return self._include_vars(written, scope, entry)
         maker = self.maker(written, scope, written.name or written.kind)
-        known = maker.known_one() if not self.stopped and _LONE.issuperset(written.keywords) else None
-        if known is not None:
-            return self._lone(written, *known, entry)
         made = maker.make()
+        if made.kept and not self.stopped and _LONE.issuperset(written.keywords):
+            return self._lone(written, made, entry)
         if self.stopped:
             for one in made.tasks:
                 one.skipped = one.skipped or self.stopped
@@ -190,13 +199,15 @@ class Walk:
         self.call(written, exits)
         return exits
 
-    def _lone(self, written: Written, task: Task, resource: Resource, entry: Edges) -> list[str]:
-        """A task that another host has too, with nothing around it: the short way through what is below."""
+    def _lone(self, written: Written, made: Made, entry: Edges) -> list[str]:
+        """A task that other hosts have too, with nothing around it: the short way through what is below."""
+        task = made.tasks[0]
         task.requires, task.name = [*entry], task.name or written.kind
         self.made.tasks.append(task)
-        self.made.resources[task.address] = resource
+        self.made.resources.update(made.resources)
         exits = [task.address]
         self.call(written, exits)
+        self.lone = task, made.resources[task.address]
         return exits
 
     def maker(self, written: Written, scope: Scope, title: str) -> Maker:
@@ -219,8 +230,12 @@ class Walk:
 
     def call(self, written: Written, exits: list[str]) -> None:
         """Makes a task known to `requires` under its names."""
-        for title in {str(written.name), f"{written.role.name} : {written.name}" if written.role else ""} - {""}:
+        for title in self.titles(written):
             self.units.setdefault(title, []).extend(exits)
+
+    def titles(self, written: Written) -> set[str]:
+        """What `requires` may call a task."""
+        return {str(written.name), f"{written.role.name} : {written.name}" if written.role else ""} - {""}
 
     def bind(self, written: Written, maker: Maker, made: Made) -> None:
         """Makes what the task registers or sets visible to those after it."""

@@ -54,6 +54,11 @@ class HostContext:
     shared: Shared = field(default_factory=Shared)
     "What the hosts of the run have in common."
 
+    @property
+    def sort(self) -> tuple[bool, str, bool, bool]:
+        """What of a host itself has a part in every task, whatever is written in it."""
+        return self.root, self.login, self.become, self.local
+
     def templar(self, variables: Variables, search_path: Sequence[str]) -> Templar:
         """A templar over `variables` with the engine's own on top."""
         top = Layer(Level.EXTRA_VARS, self.magic, "the engine")

@@ -7,13 +7,16 @@ from `b`: `its directory /etc/x`, `requires`, `listed`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, Position, UsageError, suggestion
 from personaplex_provision.planning.edges import Edges
 from personaplex_provision.planning.passes import acyclic, implied, listed, notified, reduced
+
+if TYPE_CHECKING:
+    from personaplex_provision.planning.shared import Shared
 
 LISTED = "listed"
 "The reason of an edge that stands for the order of the list alone."
@@ -42,8 +45,10 @@ class Graph:
         self.place = {address: number for number, address in enumerate(self.tasks)}
         self.needed: dict[str, dict[str, str]] = {}
         self.edges = Edges(self.tasks)
-        self.settled: dict[str, list[list[str]]] = {}
-        "What `settle` wrote."
+        self.first: Graph | None = None
+        "The graph that had these edges first, of all hosts; may be this one."
+        self.texts: dict[str, tuple[Task, Any]] = {}
+        "Of tasks that other hosts have too: what is sent of them, kept by who sends it."
 
     def add(self, before: str, after: str, reason: str) -> None:
         """Adds an edge, or one more reason to it."""
@@ -61,46 +66,56 @@ class Graph:
         """What a task comes directly after, in the order of the list."""
         return sorted(self.edges.predecessors(address), key=self.place.__getitem__)
 
-    def take_over(self, other: Graph) -> None:
-        """Takes the edges of a graph of the same shape, and its tasks where they are equal to the own ones."""
-        self.edges, self.needed, self.place = other.edges, other.needed, other.place
-        for address, theirs in other.tasks.items():
-            mine = self.tasks[address]
-            mine.requires = other.settled[address]
-            if mine.params is theirs.params and mine == theirs:
-                self.tasks[address] = theirs
+    @classmethod
+    def like(cls, first: Graph, tasks: Iterable[Task], resources: Mapping[str, Resource], same: set[int]) -> Graph:
+        """One of the same shape: with the edges of `first`, and its tasks where the own ones are equal.
+
+        `same` are the numbers of tasks of which that is known.
+        """
+        graph = cls.__new__(cls)
+        graph.resources, graph.first, graph.texts = resources, first, first.texts
+        graph.edges, graph.needed, graph.place, graph.tasks = first.edges, first.needed, first.place, {**first.tasks}
+        for task in tasks:
+            if id(task) not in same:
+                theirs = first.tasks[task.address]
+                mine = _with_edges(task, theirs.requires)
+                if mine.params is not theirs.params or mine != theirs:
+                    graph.tasks[task.address] = mine
+        return graph
 
     def settle(self) -> None:
-        """Writes the edges into the tasks, as the agent reads them."""
+        """Writes the edges into the tasks, as the agent reads them; into its own ones, since others may share them."""
         for address, task in self.tasks.items():
-            task.requires = [[one, "; ".join(self.reasons(one, address))] for one in self.before(address)]
-        self.settled = {address: task.requires for address, task in self.tasks.items()}
+            edges = [[one, "; ".join(self.reasons(one, address))] for one in self.before(address)]
+            self.tasks[address] = _with_edges(task, edges)
 
 
-def build(
-    tasks: Iterable[Task], resources: Mapping[str, Resource], shapes: dict[Any, Graph] | None = None,
-    provided: dict[int, Any] | None = None,
-) -> Graph:
+def build(tasks: Iterable[Task], resources: Mapping[str, Resource], shared: Shared | None = None) -> Graph:
     """The graph of one host's tasks, given in the order of the list, with `resources` by task address.
 
-    The edges are written to each task's `requires` too. `shapes` remembers graphs: one of a shape that is known
-    takes over that one's edges; `provided` holds what resources that several hosts share were asked before. Raises
-    InvalidError when tasks wait for each other.
+    The edges are written to each of its tasks' `requires` too. `shared` remembers graphs: one of a shape that is known
+    has that one's edges. Raises InvalidError when tasks wait for each other.
     """
+    shape, tasks = None, list(tasks)
+    if shared is not None and shared.many:
+        shape = tuple([id(one) if id(one) in shared.frozen else
+                       _shape(one, resources.get(one.address), shared.provided) for one in tasks])
+        if shape in shared.shapes:
+            return Graph.like(shared.shapes[shape], tasks, resources, shared.frozen)
     graph = Graph(tasks, resources)
-    shape = None
-    if shapes is not None:
-        asked = provided if provided is not None else {}
-        shape = tuple([_shape(one, resources.get(one.address), asked) for one in graph.tasks.values()])
-        if shape in shapes:
-            graph.take_over(shapes[shape])
-            return graph
     for _name, apply in PASSES:
         apply(graph)
     graph.settle()
-    if shapes is not None:
-        shapes[shape] = graph
+    if shared is not None and shape is not None:
+        shared.shapes[shape] = graph.first = graph
     return graph
+
+
+def _with_edges(task: Task, edges: list[list[str]]) -> Task:
+    made = Task.__new__(Task)
+    made.__dict__.update(task.__dict__)  # a fraction of what `replace` takes
+    made.requires = edges
+    return made
 
 
 def _shape(task: Task, resource: Resource | None, provided: dict[int, Any]) -> tuple[Any, ...]:
@@ -151,6 +166,8 @@ def only(graph: Graph, chosen: Collection[str]) -> list[Task]:
     """The chosen tasks, each after those of them that it came after, also where what stood between is left out."""
     from personaplex_provision.planning.order import order
 
+    found = []
+
     nearest: dict[str, dict[str, None]] = {address: {} for address in graph.tasks}
     for address in order(graph):
         for one in graph.before(address):
@@ -158,5 +175,5 @@ def only(graph: Graph, chosen: Collection[str]) -> list[Task]:
     for address in chosen:
         have = {one for one, _ in graph.tasks[address].requires}
         more = [[one, LISTED] for one in nearest[address] if one not in have]
-        graph.tasks[address].requires = [*graph.tasks[address].requires, *more]
-    return [graph.tasks[address] for address in chosen]
+        found.append(_with_edges(graph.tasks[address], [*graph.tasks[address].requires, *more]))
+    return found

@@ -37,6 +37,8 @@ class Made:
     "Address of a loop's item -> what its result carries besides: `{loop_var: item, 'ansible_loop_var': loop_var}`."
     external: dict[str, Callable[[], Made]] = field(default_factory=dict)
     "Tasks the controller carries out itself, compiled for its own machine."
+    kept: bool = False
+    "Whether other hosts get it too."
 
     def add(self, other: Made) -> None:
         """Takes over everything of `other`."""
@@ -59,30 +61,23 @@ class Maker:
 
     def make(self) -> Made:
         """The tasks, those that wait for a value deferred. Raises InvalidError."""
-        shared, context = self.context.shared, self.context
-        known = self.known_one()
+        shared, context, key = self.context.shared, self.context, self._key()
+        known = None if key is None else shared.take(key, context.stock)
         if known is not None:
             task, resource = known
-            return Made([task], {task.address: resource})
-        key = self._key()
+            return Made([task], {task.address: resource}, kept=True)
         try:
             made = self._loop()
         except Pending as pending:
             return self._deferred(self.address, self._base(), pending, self._loop)
         if key is not None and len(made.resources) == len(made.tasks) == 1:
             task = made.tasks[0]
-            shared.keep(key, self.written, self.scope, task, made.resources[task.address], context.stock)
+            resource = made.resources[task.address]
+            made.kept = shared.keep(key, self.written, self.scope, task, resource, context.stock)
         return made
 
-    def known_one(self) -> tuple[Task, Resource] | None:
-        """The task as it was made for another host, if it is the same for both."""
-        key = self._key()
-        return None if key is None else self.context.shared.take(key, self.context.stock)
-
     def _key(self) -> Any:
-        context = self.context
-        sort = (context.root, context.login, context.become, context.local)
-        return context.shared.key(self.written, self.scope, self.address, sort)
+        return self.context.shared.key(self.written, self.scope, self.address, self.context.sort)
 
     # variables
 

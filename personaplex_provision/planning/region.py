@@ -30,7 +30,7 @@ def compile_block(walk: Walk, node: Block, scope: Scope, entry: Edges) -> list[s
     if node.rescue:
         first = len(walk.made.tasks)
         rescue = Task(f"{title} (rescue)", "", block=scope.block)
-        told = replace(inner, layers=(*inner.layers, _failure(body.address)))
+        told = replace(inner, layers=(*inner.layers, _failure(body.address)), moved=True)
         exits = walk.sequence(node.rescue, told, [*entry, [body.address, "rescues it"]])
         _entered(walk.made.tasks[first:], "failed", [body.address])
         rescue.requires = [[one, "in the rescue"] for one in exits]
@@ -40,7 +40,7 @@ def compile_block(walk: Walk, node: Block, scope: Scope, entry: Edges) -> list[s
         ends.append([rescue.address, "the rescue"])
     if node.always:
         first = len(walk.made.tasks)
-        exits = walk.sequence(node.always, inner, [*entry, *ends])
+        exits = walk.sequence(node.always, replace(inner, moved=True), [*entry, *ends])
         _entered(walk.made.tasks[first:], "always", [address for address, _ in ends])
         always = Task(f"{title} (always)", "", trigger="always", trigger_on=[address for address, _ in ends])
         always.requires = [[one, "in always"] for one in exits]

@@ -41,6 +41,8 @@ class Scope:
     "`module_defaults`, outermost first."
     block: str = ""
     "The join of the innermost block body that has a rescue."
+    moved: bool = False
+    "Whether edges of what is in it are changed once all of it is compiled."
 
     def entered(self, keywords: Mapping, layers: tuple[Layer, ...] = ()) -> Scope:
         """The scope inside a container with these keywords and variables."""

@@ -16,6 +16,7 @@ from personaplex_provision.agent.values import Blob
 from personaplex_provision.language.tree import Written
 from personaplex_provision.planning.coerce import Stock
 from personaplex_provision.planning.scope import Scope
+from personaplex_provision.planning.stretch import Stretch
 from personaplex_provision.planning.validator import is_open
 
 _FREE = frozenset({
@@ -43,22 +44,32 @@ class _Known:
 class Shared:
     """Lives as long as the run; hosts are compiled one at a time."""
 
+    many: bool = False
+    "Whether there is more than one host; else there is nothing to share."
     shapes: dict[Any, Any] = field(default_factory=dict)
     "Shape -> the graph that had it first."
+    stretches: dict[Any, Stretch] = field(default_factory=dict)
+    frozen: set[int] = field(default_factory=set)
+    "Numbers of the tasks that are in stretches."
     provided: dict[int, Any] = field(default_factory=dict)
     "Number of a resource that is kept here -> what it provides and needs; empty while nobody asked."
     _tasks: dict[Any, _Known] = field(default_factory=dict)
     _closed: dict[int, tuple[Written, bool]] = field(default_factory=dict)
 
-    def key(self, written: Written, scope: Scope, address: str, host: Collection[Any]) -> Any:
-        """Equal for tasks that are the same on every host of the sort `host`; None when it depends on the host."""
-        if scope.when or scope.environment or scope.defaults or not _AROUND.issuperset(scope.keywords):
+    def around(self, scope: Scope, host: Collection[Any]) -> Any:
+        """Equal where what is around a task is the same on every host of the sort `host`; None when it is not."""
+        if not self.many or scope.when or scope.environment or scope.defaults or not _AROUND.issuperset(scope.keywords):
             return None
-        around = (scope.become, scope.become_user, *scope.keywords.values())
-        if not self._is_closed(written) or any(isinstance(one, (dict, list)) or is_open(one) for one in around):
+        values = (scope.become, scope.become_user, *scope.keywords.values())
+        if any(isinstance(one, (dict, list)) or is_open(one) for one in values):
             return None
         role = id(scope.role) if scope.role else 0
-        return (id(written), address, role, scope.tags, scope.block, *scope.keywords, *around, *host)
+        return (role, scope.tags, scope.block, *scope.keywords, *values, *host)
+
+    def key(self, written: Written, scope: Scope, address: str, host: Collection[Any]) -> Any:
+        """Equal for tasks that are the same on every host of the sort `host`; None when it depends on the host."""
+        around = self.around(scope, host) if self.many and self._is_closed(written) else None
+        return None if around is None else (id(written), address, *around)
 
     def take(self, key: Any, stock: Stock) -> tuple[Task, Resource] | None:
         """The task as it was made before, without edges; what it sends goes into `stock`."""
@@ -70,15 +81,18 @@ class Shared:
         task.requires, task.notify, task.trigger_on = [], [], []
         return task, known.resource
 
-    def keep(self, key: Any, written: Written, scope: Scope, task: Task, resource: Resource, stock: Stock) -> None:
+    def keep(self, key: Any, written: Written, scope: Scope, task: Task, resource: Resource, stock: Stock) -> bool:
         """Keeps a task that was just made, unless a secret is in it: its name may be another host's too."""
-        contents: dict[str, bytes] = {}
-        for value in vars(resource).values():
-            if isinstance(value, Blob) and value.sha256 in stock.blobs:
-                contents[value.sha256] = stock.blobs[value.sha256]
-        if not _has_secret(task.params):
-            self.provided[id(resource)] = ()
-            self._tasks[key] = _Known(written, scope, _copy(task), resource, contents)
+        if _has_secret(task.params):
+            return False
+        self.provided[id(resource)] = ()
+        self._tasks[key] = _Known(written, scope, _copy(task), resource, _contents(resource, stock))
+        return True
+
+    def freeze(self, task: Task, resource: Resource, stock: Stock) -> dict[str, bytes]:
+        """Notes that a task is in a stretch, which keeps it; returns what it sends."""
+        self.frozen.add(id(task))
+        return _contents(resource, stock)
 
     def _is_closed(self, written: Written) -> bool:
         known = self._closed.get(id(written))
@@ -93,6 +107,11 @@ class Shared:
             # The task is kept with the answer: its number must not become another's.
             known = self._closed[id(written)] = (written, closed)
         return known[1]
+
+
+def _contents(resource: Resource, stock: Stock) -> dict[str, bytes]:
+    named = [one.sha256 for one in vars(resource).values() if isinstance(one, Blob)]
+    return {one: stock.blobs[one] for one in named if one in stock.blobs}
 
 
 def _copy(task: Task) -> Task:

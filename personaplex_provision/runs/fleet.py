@@ -20,8 +20,7 @@ from personaplex_provision.errors import (
     UnreachableError,
     UsageError,
 )
-from personaplex_provision.language.playbook import handlers_of, nodes_of
-from personaplex_provision.language.tree import Play, Written
+from personaplex_provision.language.tree import Play
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.shared import Shared
 from personaplex_provision.runs import batches, crowd, records, room
@@ -65,10 +64,10 @@ class Fleet:
         self._lock = threading.Lock()
         self._stopped = 0
         self._compiling = threading.Lock()
-        self._shared = Shared()
         self._parts: dict[tuple[int, str], Part] = {}
         self._dialling = dialling or Dialling()
         self.selected = [self.project.hosts(play) for play in self.playbook.plays]
+        self._shared = Shared(many=len({name for names in self.selected for name in names}) > 1)
         self._chosen = [frozenset(names) for names in self.selected]
 
     # telling
@@ -120,8 +119,7 @@ class Fleet:
         connection = self.project.reach(name, plays)
         host = self.make(name, connection, self.tell, self.project.options)
         host.dialling = self._dialling
-        nodes = (node for play in plays for node in (*nodes_of(play), *handlers_of(play)))
-        host.kinds = {node.kind for node in nodes if isinstance(node, Written)}
+        host.kinds = {kind for play in plays for kind in self.project.survey(play).kinds}
         return host
 
     def _warm(self) -> None:

@@ -17,7 +17,7 @@ from personaplex_provision.planning.order import order, random_order
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.runs import results
 from personaplex_provision.runs.advice import advised, words
-from personaplex_provision.runs.contents import inline
+from personaplex_provision.runs.contents import inline, written
 from personaplex_provision.runs.conversation import Answer, Event
 from personaplex_provision.runs.hostlink import HostLink
 from personaplex_provision.runs.options import Options
@@ -63,9 +63,9 @@ class HostRun(HostLink):
         """Compiles a play for this host. Raises InvalidError."""
         assert self.context is not None
         known = self.parts[-1].compiled.known if self.parts else ()
-        prefix, shared = f"play {number + 1}: " if number else "", self.context.shared
+        prefix = f"play {number + 1}: " if number else ""
         compiled = compile_play(play, self.context, scope, known, prefix)
-        graph = graphs.build(compiled.tasks, compiled.resources, shared.shapes, shared.provided)
+        graph = graphs.build(compiled.tasks, compiled.resources, self.context.shared)
         if self.options.targets:
             chosen = graphs.ancestors(graph, self.options.targets)
             graph = graphs.build(graphs.only(graph, chosen), compiled.resources)
@@ -301,7 +301,8 @@ class HostRun(HostLink):
     # what is sent
 
     def _load(self, part: Part) -> Event:
-        return {**self._sent(part.tasks()), "library": self.library}
+        assert self.context is not None
+        return {**written(part.tasks(), part.graph, self.context.stock.blobs), "library": self.library}
 
     def _sent(self, tasks: list[Task]) -> Event:
         assert self.context is not None

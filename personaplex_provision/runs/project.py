@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from personaplex_provision.errors import Diagnostic, Findings, Position, ProvisionError, UsageError, suggestion
 from personaplex_provision.executors.connection import Connection, connection_of
 from personaplex_provision.language.inventory import Inventory, load_inventory
-from personaplex_provision.language.playbook import load_playbook, nodes_of, roles_of
+from personaplex_provision.language.playbook import load_playbook, nodes_of
 from personaplex_provision.language.source import Mapping as Positioned
 from personaplex_provision.language.tree import Import, Play, Playbook, Written
 from personaplex_provision.language.variables import Layer, Level, Variables, parse_extra_vars
@@ -19,6 +19,7 @@ from personaplex_provision.language.vault import VaultKeys
 from personaplex_provision.language.vault_sources import load_keys
 from personaplex_provision.planning.kinds import kind_names
 from personaplex_provision.runs.options import Options
+from personaplex_provision.runs.survey import Survey, survey
 
 if TYPE_CHECKING:
     from personaplex_provision.language.templates import Scope, Templar
@@ -37,6 +38,7 @@ class Project:
     prompts: Mapping[str, Any] = field(default_factory=dict)
     checked: bool = True
     "Whether the parameters of the tasks were checked."
+    _surveys: dict[int, tuple[Play, Survey]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Checks what `open_project` left unchecked. Raises InvalidError, UsageError."""
@@ -67,6 +69,12 @@ class Project:
             pattern = Templar(self.static_vars(), vault=self.keys).render(pattern, play.position)
         position = getattr(play.hosts, "position", play.position)
         return self.inventory.select(pattern, position, self.options.limit)
+
+    def survey(self, play: Play) -> Survey:
+        """What is in a play."""
+        if id(play) not in self._surveys:
+            self._surveys[id(play)] = play, survey(play)
+        return self._surveys[id(play)][1]
 
     def variables(self, host: str) -> Variables:
         """What the inventory and `-e` say of a host, before facts and the play."""
@@ -106,7 +114,7 @@ class Project:
     def reach(self, host: str, plays: Iterable[Play]) -> Connection:
         """How to reach a host for some plays, as they and the inventory have it."""
         variables, plays = self.variables(host).as_dict(), list(plays)
-        connection = self.connection(host, any(becomes(play, self.options, variables) for play in plays))
+        connection = self.connection(host, any(self._becomes(play, variables) for play in plays))
         for play in plays:
             if play.keywords.get("remote_user") and not connection.user:
                 connection.user = str(play.keywords["remote_user"])
@@ -115,6 +123,12 @@ class Project:
             if play.keywords.get("connection") and "ansible_connection" not in variables:
                 connection.kind = str(play.keywords["connection"])
         return connection
+
+    def _becomes(self, play: Play, variables: Mapping[str, Any]) -> bool:
+        """Whether any task of the play may need root."""
+        if self.options.link.become or _yes(variables.get("ansible_become")) or _yes(play.keywords.get("become")):
+            return True
+        return any(map(_yes, self.survey(play).become))
 
     def templar(self, variables: Mapping[str, Any]) -> Templar:
         """What renders values of the inventory."""
@@ -138,7 +152,7 @@ class Project:
             layers.append(Layer(Level.PLAY_VARS, play.vars, "vars of the play"))
         if self.prompts:
             layers.append(Layer(Level.PLAY_VARS_PROMPT, self.prompts, "vars_prompt"))
-        for role in roles_of(play):
+        for role in self.survey(play).roles:
             layers.append(Layer(Level.ROLE_DEFAULT, role.defaults, f"defaults of role {role.name}"))
             layers.append(Layer(Level.ROLE_VARS, role.vars, f"vars of role {role.name}"))
         base = base.extended(*layers)
@@ -267,14 +281,6 @@ def check_tags(playbook: Playbook, options: Options) -> None:
              if "{{" not in "".join(known)]
     if wrong:
         raise UsageError(wrong)
-
-
-def becomes(play: Play, options: Options, variables: Mapping[str, Any]) -> bool:
-    """Whether any task of the play may need root."""
-    if options.link.become or _yes(variables.get("ansible_become")) or _yes(play.keywords.get("become")):
-        return True
-    nodes = [*nodes_of(play), *(one for one in _handlers(play))]
-    return any(_yes(node.keywords.get("become")) for node in nodes)
 
 
 def _handlers(play: Play) -> list[Written]:

@@ -6,6 +6,7 @@ then the checks. One that needs what only a run gives (`register` of a step that
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -68,7 +69,7 @@ class Verifying(HostRun):
             if selected(task.tags, tags, skip_tags):
                 chosen += self._known(part, task)
         part.ordered = []
-        for task in chosen:
+        for task in map(copy.copy, chosen):  # other hosts may have the same one
             task.requires, task.trigger, task.trigger_on, task.block = [], "success", [], ""
             task.verify = {**(task.verify or {}), "within": 0.0}  # nothing was done that would have to be waited for
             part.graph.tasks[task.address] = task

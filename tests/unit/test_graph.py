@@ -220,6 +220,7 @@ def test_a_target_brings_what_it_needs_and_whom_it_notifies_but_not_what_is_list
     assert ancestors(graph, ["conf"]) == ["dir", "conf", "restart"]
     for task in book.tasks[:2]:
         task.role = "base"
+    graph = book.build()
     assert ancestors(graph, ["base"]) == ["dir", "unrelated"]
     assert ancestors(graph, ["base : unrelated"]) == ["unrelated"]
     with pytest.raises(UsageError, match='no task is called "cnof"'):

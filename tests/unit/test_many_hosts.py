@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from personaplex_provision.agent.protocol import decode, encode
 from personaplex_provision.runs.fleet import Fleet
 from personaplex_provision.runs.options import Options
 from personaplex_provision.runs.profile import Profile
@@ -68,6 +71,78 @@ def test_a_host_among_many_gets_the_tasks_it_would_get_alone(
     hosts = {f"h{number}": {"number": number} for number in range(4)}
     for name, own in hosts.items():
         assert compiled(hosts, name) == compiled({name: own}, name)
+
+
+CLOSED: list[dict[str, Any]] = [
+    {"file": {"path": "/srv/a", "state": "directory"}},
+    {"name": "same", "copy": {"dest": "/srv/a/same", "content": "same\n", "mode": "0644"}},
+    {"name": "other", "file": {"path": "/srv/other", "state": "absent"}},
+    {"name": "told", "copy": {"dest": "/srv/a/told", "content": "told\n"}, "notify": ["restart"]},
+    {"name": "freed", "command": "true", "requires": []},
+    {"name": "secret", "user": {"name": "someone", "password": "one-and-only"}},
+    {"name": "asked", "command": "id", "register": "who", "changed_when": False},
+    {"name": "checked", "file": {"path": "/srv/b"}, "verify": [{"assert": {"that": ["1 == 1"]}}]},
+]
+OPEN: list[dict[str, Any]] = [
+    {"name": "own", "copy": {"dest": "/srv/{{ inventory_hostname }}", "content": "{{ number }}\n"}},
+    {"name": "some", "file": {"path": "/srv/some", "state": "touch"}, "when": "number != 1"},
+    {"name": "each", "file": {"path": "/srv/{{ item }}", "state": "touch"}, "loop": "{{ [number, 9] }}"},
+    {"name": "after", "command": "echo {{ who.stdout | default('nobody') }}"},
+    {"name": "sealed", "copy": {"dest": "/srv/p", "content": "{{ password }}"}},
+    {"name": "found", "file": {"path": "/srv/{{ ansible_kernel }}", "state": "absent"}},
+    {"include_tasks": "more.yml", "loop": "{{ range(number) | list }}"},
+    {"meta": "end_host", "when": "number == 3"},
+]
+
+
+def nodes() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Lists of tasks and blocks; runs of what is the same everywhere are likely."""
+    alike = st.sampled_from(CLOSED[:3])
+    task = st.one_of(alike, alike, st.sampled_from(CLOSED), st.sampled_from(OPEN))
+
+    def block(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        some = st.lists(inner, min_size=1, max_size=4)
+        bare = st.fixed_dictionaries({"block": some}, optional={
+            "when": st.just("number > 0"), "rescue": some, "always": some, "become": st.just(True),
+            "tags": st.just(["x"]), "vars": st.just({"who": {"stdout": "me"}}),
+        })
+        return st.one_of(inner, bare)
+
+    return st.lists(st.recursive(task, block, max_leaves=12), min_size=1, max_size=10)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([CLOSED[0], OPEN[-2], CLOSED[2]], [0, 1, 2])
+@given(nodes(), st.lists(st.integers(0, 3), min_size=3, max_size=5))
+def test_what_is_sent_to_a_host_is_what_it_would_be_sent_alone(
+    tmp_path: Path, tasks: list[dict[str, Any]], numbers: list[int],
+) -> None:
+    hosts = {f"h{place}": {"number": number, "password": f"secret of {place}"} for place, number in enumerate(numbers)}
+    play = {"hosts": "all", "tasks": tasks, "handlers": [{"name": "restart", "command": "true"}]}
+    (tmp_path / "site.yml").write_text(yaml.safe_dump([play], sort_keys=False))
+    (tmp_path / "more.yml").write_text(yaml.safe_dump(CLOSED[:2]))
+
+    def sent(names: list[str]) -> dict[str, Any]:
+        found = {name: hosts[name] for name in names}
+        (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": found}}))
+        fleet = Fleet(open_project(Options(inventory=[str(tmp_path / "hosts.yml")]), str(tmp_path / "site.yml")), print)
+        play, told = fleet.playbook.plays[0], dict[str, Any]()
+        for name in names:
+            host = fleet._host(name)
+            host.hello = {"facts": {"ansible_kernel": name, "ansible_effective_user_id": 0}}
+            part = fleet._compile(host, 0, play, fleet._scope(play))
+            frame = encode({"type": "plan", **host._load(part)})
+            assert host.context is not None
+            message = decode(frame[:1], frame[5:])
+            assert isinstance(message, dict)
+            told[name] = [{key: json.dumps(value) for key, value in message.items()},
+                          host.context.stock.secrets, sorted(host.context.stock.blobs), sorted(part.compiled.judges),
+                          sorted(part.compiled.again), part.compiled.loops, host.context.results]
+        return told
+
+    together = sent(list(hosts))
+    for name in hosts:
+        assert together[name] == sent([name])[name]
 
 
 def test_edges_of_equal_graphs_are_made_once_and_secrets_never_shared(

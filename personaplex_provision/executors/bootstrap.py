@@ -71,6 +71,7 @@ g['begin'](d,w('ready'))
 """
 SIZE = 896
 STAGE = _STAGE.ljust(SIZE - 1) + b"\n"
+_SIGN = re.compile(rb"(?<=\n)([0-9a-f]{32}) (old|want|ready) (\S+) (\S+) (\d+)\n")
 NOISE = 1024 * 1024
 "Bytes that a login shell may print before the marker."
 
@@ -209,14 +210,14 @@ class Start:
         """Waits for the marker, over whatever a login shell prints. Raises UnreachableError."""
         deadline = time.monotonic() + timeout
         # Reversed: a shell that echoes its input cannot be taken for an agent.
-        sign = re.compile(b"\n" + self.nonce[::-1].encode() + rb" (old|want|ready) (\S+) (\S+) (\d+)\n")
+        sign = self.nonce[::-1].encode()
         seen = bytearray(b"\n")
         while True:
-            found = sign.search(seen)
+            found = next((one for one in _SIGN.finditer(seen) if one[1] == sign), None)
             if found is None:
                 self._more(stream, seen, deadline)
                 continue
-            word, version, tag, uid = (part.decode() for part in found.groups())
+            word, version, tag, uid = (part.decode() for part in found.groups()[1:])
             del seen[:found.end() - 1]
             if word == "old":
                 raise too_old(self.where, version)

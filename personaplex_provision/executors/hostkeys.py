@@ -11,7 +11,9 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from personaplex_provision.errors import UnreachableError
 from personaplex_provision.executors.base import unreachable
@@ -131,24 +133,48 @@ def _changed(known: KnownHosts, settings: SshSettings, kind: str, blob: bytes, w
     )
 
 
+class _Line(NamedTuple):
+    number: int
+    names: str
+    kind: str
+    blob: str
+    revoked: bool
+
+
 def _read(file: str, names: Sequence[str]) -> Iterator[KnownKey]:
     try:
-        lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
+        found = os.stat(file)
+        plain, others = _lines(file, (found.st_mtime_ns, found.st_size, found.st_ino))
     except OSError:
         return
-    for number, line in enumerate(lines, 1):
+    lines = {line for name in names for line in plain.get(name.lower(), ())}
+    lines.update(line for line in others if any(_names(line.names, name) for name in names))
+    for line in sorted(lines):
+        try:
+            blob = base64.b64decode(line.blob, validate=True)
+        except (ValueError, binascii.Error):
+            continue
+        yield KnownKey(line.kind, blob, line.revoked, file, line.number)
+
+
+@lru_cache(maxsize=64)
+def _lines(file: str, _state: tuple[int, ...]) -> tuple[dict[str, list[_Line]], list[_Line]]:
+    """Lines of plain names, by name, and the others; read once for all hosts, until the file is written to."""
+    plain: dict[str, list[_Line]] = {}
+    others: list[_Line] = []
+    for number, line in enumerate(Path(file).read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""
         # Authorities sign certificates, which a host does not show us.
         if len(words) < 3 or words[0].startswith("#") or marker == "@cert-authority":
             continue
-        if not any(_names(words[0], name) for name in names):
-            continue
-        try:
-            blob = base64.b64decode(words[2], validate=True)
-        except (ValueError, binascii.Error):
-            continue
-        yield KnownKey(words[1], blob, marker == "@revoked", file, number)
+        found = _Line(number, words[0], words[1], words[2], marker == "@revoked")
+        if words[0].startswith("|") or any(sign in words[0] for sign in "*?!"):
+            others.append(found)
+        else:
+            for name in words[0].lower().split(","):
+                plain.setdefault(name, []).append(found)
+    return plain, others
 
 
 def _names(field: str, name: str) -> bool:

@@ -26,8 +26,8 @@ class SshStream:
         # Reads wait on this, so that the channel's own timeout is that of writes.
         self._arrived = threading.Event()
         channel.in_buffer.set_event(self._arrived)
-        # Unread standard error would use up the window and stop everything.
-        threading.Thread(target=self._read_errors, name="stderr", daemon=True).start()
+        self._closing = False
+        channel.in_stderr_buffer.set_event(_Alarm(self._hear_errors))
 
     def read(self, size: int, timeout: float | None = None) -> bytes:
         if not self._arrived.wait(timeout):
@@ -46,6 +46,7 @@ class SshStream:
             view = view[sent:]
 
     def close(self) -> None:
+        self._closing = True
         with contextlib.suppress(OSError, EOFError):
             self.channel.close()
 
@@ -62,15 +63,40 @@ class SshStream:
         status: int = self.channel.exit_status
         return None if status == -1 else status
 
+    def _hear_errors(self) -> None:
+        """Standard error has something, or has ended."""
+        if self._closing:
+            self.errors.feed(b"")
+            return
+        # Unread standard error would use up the window and stop everything.
+        threading.Thread(target=self._read_errors, name="stderr", daemon=True).start()
+
     def _read_errors(self) -> None:
         while True:
             try:
                 data = self.channel.recv_stderr(65536)
+            except TimeoutError:  # that of a write, which is the channel's
+                continue
             except OSError:
                 data = b""
             self.errors.feed(data)
             if not data:
                 return
+
+
+class _Alarm:
+    """Stands for the event by which a channel tells of data; calls once, so that a silent command costs no thread."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call: Callable[[], None] | None = call
+
+    def set(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+    def clear(self) -> None:
+        pass
 
 
 class SshExecutor:

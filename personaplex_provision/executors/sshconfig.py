@@ -17,6 +17,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from personaplex_provision.errors import ConfigurationError, Diagnostic, Position
@@ -91,7 +92,7 @@ class SshSettings:
     def path(self, value: str) -> str:
         """A file name with `~`, `${VAR}` and tokens expanded."""
         value = re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), value)
-        return str(Path(self.expand(value)).expanduser())
+        return os.path.expanduser(self.expand(value))
 
     def expand(self, value: str) -> str:
         """`%h` and the other tokens replaced."""
@@ -187,11 +188,12 @@ class _Reader:
         if depth > DEPTH or not path.is_file():
             return
         try:
-            text = path.read_text(encoding="utf-8", errors="surrogateescape")
+            state = path.stat()
+            options = _options(path, (state.st_mtime_ns, state.st_size, state.st_ino))
         except OSError:
             return  # ssh too passes over a system file that it may not read
         outer = active
-        for number, name, value in _options(path, text):
+        for number, name, value in options:
             if name == "host":
                 active = outer and _matches(self.alias, _words(value))
             elif name == "match":
@@ -236,15 +238,19 @@ class _Reader:
         return done.returncode == 0
 
 
-def _options(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
+@lru_cache(maxsize=64)
+def _options(path: Path, _state: tuple[int, ...]) -> list[tuple[int, str, str]]:
+    """What the lines of a file say; read once for all hosts, until the file is written to."""
+    options = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         found = re.match(r"(\w+)(?:\s*=\s*|\s+)(.*)", line)
         if not found:
             raise ConfigurationError(Diagnostic("not an option of ssh", line, Position(str(path), number, 1)))
-        yield number, found[1].lower(), found[2]
+        options.append((number, found[1].lower(), found[2]))
+    return options
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
@@ -260,6 +266,11 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _words(value: str) -> list[str]:
+    return list(_split(value))
+
+
+@lru_cache(maxsize=256)
+def _split(value: str) -> list[str]:
     try:
         return shlex.split(value, comments=True)
     except ValueError:

@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +82,34 @@ class KeyFile:
             if passphrase is None:
                 raise KeyUnusableError("it needs a passphrase; add it to ssh-agent with ssh-add")
         try:
-            key = maker.from_private_key_file(self.path, passphrase)
-            if Path(f"{self.path}-cert.pub").exists():
-                key.load_certificate(f"{self.path}-cert.pub")
-            return key
+            if passphrase is None:
+                return _known_key(maker, self.path, _state(self.path), _state(f"{self.path}-cert.pub"))
+            return _key(maker, self.path, passphrase)
         except (paramiko.SSHException, ValueError, OSError) as error:
             why = "the passphrase is wrong" if self.encrypted else str(error)
             raise KeyUnusableError(why) from None
+
+
+def _key(maker: Any, path: str, passphrase: str | None) -> Any:
+    """A key file's key, with the certificate beside it. Raises OSError, ValueError and paramiko's."""
+    key = maker.from_private_key_file(path, passphrase)
+    if Path(f"{path}-cert.pub").exists():
+        key.load_certificate(f"{path}-cert.pub")
+    return key
+
+
+@lru_cache(maxsize=16)
+def _known_key(maker: Any, path: str, *_states: tuple[int, ...]) -> Any:
+    """The key of a file without a passphrase; read once for all hosts, until a file is written to."""
+    return _key(maker, path, None)
+
+
+def _state(path: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 @contextlib.contextmanager

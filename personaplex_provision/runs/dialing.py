@@ -29,11 +29,12 @@ class Dialling:
         self._calls = {one.name: _Call(one) for one in connections[:AHEAD] if one.kind == "ssh"}
         if self._calls:
             # Here: threads that import it while others compute would wait for each other.
-            from personaplex_provision.executors import ssh
+            from personaplex_provision.executors import bundle, ssh
             from personaplex_provision.executors.sshlibrary import paramiko_library
 
             del ssh
             paramiko_library()
+            bundle.version()
         for call in self._calls.values():
             call.thread.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Callable, Dict, List, Optional
 
 from personaplex_provision.agent import front, recovery, rollback
@@ -131,6 +132,8 @@ class Run:
                 journal.write("run_end", sync=True, outcome=outcome, **meta)
                 self.journal = None
                 journal.close()
+                with contextlib.suppress(OSError):  # then they are made again
+                    self.session.store.remember()
         finally:
             self.lease.free()
 

@@ -127,12 +127,12 @@ def undo_failed(resource: Resource, now: Resource, host: Host) -> List[str]:
 
 def taken_marks(host: Host) -> Dict[str, List[Any]]:
     """Looks at every path whose image was taken."""
-    return marks_of(host.images())
+    return marks_of(host.images(), lambda path: host.digest(path).sha256)
 
 
-def marks_of(taken: List[images.Image]) -> Dict[str, List[Any]]:
-    """What is now at the path of each image, as `task_end` has it: path -> `[look, whole]`."""
-    return {one["path"]: [look(one["path"], bool(one["whole"])), bool(one["whole"])] for one in taken}
+def marks_of(taken: List[images.Image], digest: Callable[[str], str] | None = None) -> Dict[str, List[Any]]:
+    """What is now at the path of each image, as `task_end` has it: path -> `[look, whole]`; `digest` as for `look`."""
+    return {one["path"]: [look(one["path"], bool(one["whole"]), digest), bool(one["whole"])] for one in taken}
 
 
 def standing_of(resource: Resource, host: Host) -> Dict[str, Any]:

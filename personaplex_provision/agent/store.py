@@ -8,9 +8,12 @@ import hashlib
 import os
 import shutil
 import stat
-from typing import IO, Iterable, Iterator, List, Tuple, Union
+from typing import IO, TYPE_CHECKING, Iterable, Iterator, List, Optional, Tuple, Union
 
 from personaplex_provision.agent.fault import Fault
+
+if TYPE_CHECKING:
+    from personaplex_provision.agent.known import Known
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
@@ -32,6 +35,7 @@ class Store:
     def __init__(self, root: str, fault: Fault | None = None) -> None:
         self.root = root
         self.fault = fault or Fault()
+        self._known: Optional[Known] = None
 
     def path(self, *parts: str) -> str:
         """A path inside the state directory."""
@@ -68,6 +72,20 @@ class Store:
             os.fsync(file.fileno())
         os.rename(name, self.path("blobs", digest.hexdigest()))
         return digest.hexdigest(), size
+
+    @property
+    def known(self) -> Known:
+        """Digests of large files that are known from before."""
+        if self._known is None:
+            from personaplex_provision.agent.known import Known  # here: most hosts have no such file
+
+            self._known = Known(self.path("known.json"))
+        return self._known
+
+    def remember(self) -> None:
+        """Keeps what became known. Raises OSError."""
+        if self._known is not None:
+            self._known.save()
 
     def half(self, sha256: str) -> int:
         """Bytes that are here of a content that did not arrive whole."""

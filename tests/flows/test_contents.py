@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from personaplex_provision.agent.known import on_disk
 from tests.flows.conftest import Bench
 
 
@@ -225,3 +226,24 @@ def test_a_sealed_file_is_opened_and_stands_nowhere(bench: Bench, tmp_path: Path
     assert bench.apply("--vault-password-file", str(password)) == 0
     assert bench.files() == {"key": "the key itself\n"}
     assert "the key itself" not in str(bench.events)
+
+
+def test_a_large_file_is_read_once_and_again_as_soon_as_it_was_written_to(bench: Bench) -> None:
+    source = bench.write("files/model", "")
+    source.write_bytes(b"\1" * (5 << 20))
+    bench.tasks("""
+tasks:
+  - copy: {src: model, dest: "{{ place }}/model", mode: "0644"}
+""")
+    assert bench.apply() == 0, said(bench)
+    record = Path(os.environ["PROVISION_STATE_DIR"], "known.json")
+    assert record.exists() == on_disk(bench.place.stat().st_dev)
+    assert bench.apply("--detailed-exitcode") == 0
+    there = (bench.place / "model").stat()
+    with (bench.place / "model").open("r+b") as file:
+        file.write(b"\2")
+    os.utime(bench.place / "model", ns=(there.st_atime_ns, there.st_mtime_ns))
+    assert bench.apply("--detailed-exitcode") == 2, said(bench)
+    assert (bench.place / "model").read_bytes() == source.read_bytes()
+    assert bench.run("rollback", "-y") == 0
+    assert (bench.place / "model").read_bytes()[:1] == b"\2"

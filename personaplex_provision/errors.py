@@ -20,10 +20,11 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
+
+from personaplex_provision.agent.record import dataclass
 
 
 @dataclass(frozen=True, order=True)

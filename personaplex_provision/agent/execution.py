@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Set
 
 from personaplex_provision.agent import image as images
@@ -15,6 +14,7 @@ from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal
 from personaplex_provision.agent.kinds import secret_fields
 from personaplex_provision.agent.planner import Planner
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import PASSING, Change, Resource, ResourceError
 from personaplex_provision.agent.session import Disconnected, Message, Session
 from personaplex_provision.agent.step import hint_for, plain, shown

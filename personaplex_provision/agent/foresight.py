@@ -11,13 +11,13 @@ import grp
 import hashlib
 import os
 import pwd
-from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from personaplex_provision.agent import look as looks
 from personaplex_provision.agent import merge, texts
 from personaplex_provision.agent.image import Image
 from personaplex_provision.agent.look import ASPECTS, Look
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.scene import Scene
 from personaplex_provision.agent.step import text_diff
 from personaplex_provision.agent.store import Store

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List
+
+from personaplex_provision.agent.record import dataclass
 
 
 @dataclass

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from typing import Any, Dict, List
 
 from personaplex_provision.agent.kinds import secret_fields
+from personaplex_provision.agent.record import fields
 from personaplex_provision.agent.resource import Change, Resource, to_wire
 
 
@@ -19,7 +19,7 @@ def digest(resource: Resource, params: Dict[str, Any], now: Resource, changes: L
     """
     secret = secret_fields(params)
     found = {}
-    for one in dataclasses.fields(now):
+    for one in fields(now):
         hidden = one.name in secret or (secret and one.metadata.get("observed"))
         if not hidden and one.name not in resource.fleeting:
             found[one.name] = to_wire(getattr(now, one.name))

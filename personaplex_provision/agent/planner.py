@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import queue
 import threading
 import time
@@ -14,6 +13,7 @@ from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.kinds import secret_fields
 from personaplex_provision.agent.machine import User
 from personaplex_provision.agent.overlay import PlanningHost, Prediction
+from personaplex_provision.agent.record import replace
 from personaplex_provision.agent.resource import Change, Resource, ResourceError, Unpredictable
 from personaplex_provision.agent.session import Message, Session
 from personaplex_provision.agent.step import plain, shown
@@ -112,7 +112,7 @@ class Planner:
             if not self._notified(task):
                 return
             if task.handler in self.owed:
-                task = dataclasses.replace(task, name=f"{task.name} (owed since an earlier run)")
+                task = replace(task, name=f"{task.name} (owed since an earlier run)")
         if task.deferred:
             self._deferred(task, resources)
             return
@@ -231,7 +231,7 @@ class Planner:
         """The planning host as the task sees it; its user may be one that an earlier task makes."""
         made = self.prediction.declared.get(("user", task.user)) if task.user else None
         if isinstance(made, User):
-            real = self.session.host(dataclasses.replace(task, user=""))
+            real = self.session.host(replace(task, user=""))
             real.identity = Identity.predicted(made.name, made.uid, made.gid, made.home)
         else:
             real = self.session.host(task)

@@ -6,12 +6,11 @@ type and `converge` moves the host from one to the other. Everything else — di
 
 from __future__ import annotations
 
-import dataclasses
 import typing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Iterator
 
 from personaplex_provision.agent.connection import path_matters
+from personaplex_provision.agent.record import MISSING, dataclass, field, fields
 from personaplex_provision.agent.values import Blob, Secret
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Change:
 
 def observed(default: Any = None) -> Any:
     """A field that only `observe` fills in; users cannot set it and it is not in the schema."""
-    return dataclasses.field(default=default, metadata={"observed": True})
+    return field(default=default, metadata={"observed": True})
 
 
 @dataclass
@@ -113,7 +112,7 @@ class Resource:
         """Names of the fields that are state."""
         apart = (*self.identity, *self.unmanaged)
         return [
-            one.name for one in dataclasses.fields(self)
+            one.name for one in fields(self)
             if one.name not in apart and not one.metadata.get("observed")
         ]
 
@@ -207,10 +206,10 @@ def to_wire(value: Any) -> Any:
 def dump(resource: Resource) -> dict[str, Any]:
     """The fields of a resource that differ from their default, in wire form."""
     found = {}
-    for one in dataclasses.fields(resource):
+    for one in fields(resource):
         value = getattr(resource, one.name)
-        if one.default is dataclasses.MISSING or value != one.default:
-            if one.default_factory is not dataclasses.MISSING and value == one.default_factory():
+        if one.default is MISSING or value != one.default:
+            if one.default_factory is not MISSING and value == one.default_factory():
                 continue
             found[one.name] = to_wire(value)
     return found

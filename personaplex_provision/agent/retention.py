@@ -14,11 +14,11 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from personaplex_provision.agent import history, recovery
 from personaplex_provision.agent import journal as journals
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.store import Store
 
 _KEPT = (("blobs",), ("trees",), ("apt", "images"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from personaplex_provision.agent import image as images
@@ -13,6 +11,7 @@ from personaplex_provision.agent import kinds, step, texts
 from personaplex_provision.agent.foresight import Foresight, Way, said
 from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.left import Left
+from personaplex_provision.agent.record import dataclass, field, fields, replace
 from personaplex_provision.agent.recovery import images_of, settle
 from personaplex_provision.agent.resource import Resource, ResourceError
 from personaplex_provision.agent.session import Message, Session
@@ -301,9 +300,9 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> List[Left]:
 
 def _kept_by_others(before: Resource, beside: Optional[Way]) -> Resource:
     """What was there before, with what someone else changed since in its place."""
-    names = {one.name for one in dataclasses.fields(before)}
+    names = {one.name for one in fields(before)}
     kept = {one["field"]: one["now"] for one in beside.stays if one["field"] in names} if beside is not None else {}
-    return dataclasses.replace(before, **kept)
+    return replace(before, **kept)
 
 
 def _go(way: Way, host: Any) -> str:

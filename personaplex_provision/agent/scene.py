@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
 from personaplex_provision.agent import look as looks
 from personaplex_provision.agent import texts
 from personaplex_provision.agent.look import Look
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.store import Store
 
 

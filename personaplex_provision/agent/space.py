@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import Any, Dict, List, Set
+
+from personaplex_provision.agent.record import dataclass
 
 _BLOCK = 4096
 """Bytes in which file systems hand out room."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import errno
-from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.look import look
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Change, Resource, ResourceError, Unpredictable, dump, to_wire
 
 TEXT_LIMIT = 256 * 1024

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from personaplex_provision.agent.record import dataclass, field
 
 
 @dataclass
@@ -95,4 +96,4 @@ class Task:
         return cls(**data)
 
 
-_BLANK: dict[str, Any] = {**asdict(Task(address="")), "address": None}
+_BLANK: dict[str, Any] = {**vars(Task(address="")), "address": None}

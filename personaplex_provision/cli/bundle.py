@@ -69,8 +69,7 @@ def _job(output: Output, fleet: Any, work: Any) -> int:
 
 def _plan(output: Output, options: Options, playbook: str, host: str | None) -> tuple[list[dict[str, Any]], list[str]]:
     """The events of a plan, and the secrets that it knew."""
-    from dataclasses import replace
-
+    from personaplex_provision.agent.record import replace
     from personaplex_provision.cli import session
     from personaplex_provision.runs.fleet import Fleet
 

@@ -8,10 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.errors import ConfigurationError, Diagnostic, Position, suggestion
 
 NAME = "provision.toml"

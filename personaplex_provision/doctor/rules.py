@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from personaplex_provision.agent.record import dataclass, field
 
 FOLDER = Path(__file__).parent
 _AS_THE_USER = frozenset({"pip", "virtualenv", "pyenv_python", "tls_certificate", "file", "command"})

@@ -94,7 +94,7 @@ def install_python(executor: Executor, connection: Connection) -> None:
 
 
 def _rootly(connection: Connection) -> Connection:
-    from dataclasses import replace
+    from personaplex_provision.agent.record import replace
 
     return replace(connection, become=True, become_user="root")
 

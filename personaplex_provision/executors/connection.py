@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Findings, suggestion
 from personaplex_provision.language.source import position_of

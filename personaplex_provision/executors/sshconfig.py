@@ -16,10 +16,10 @@ import shlex
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.errors import ConfigurationError, Diagnostic, Position
 
 SYSTEM = "/etc/ssh/ssh_config"

@@ -9,11 +9,11 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.executors.sshconfig import SshSettings
 
 USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")

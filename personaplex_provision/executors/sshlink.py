@@ -7,9 +7,9 @@ import errno
 import socket
 import subprocess
 import time
-from dataclasses import replace
 from typing import Any
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.errors import ProvisionError, UnreachableError
 from personaplex_provision.executors.base import Connection, unreachable
 from personaplex_provision.executors.sshauth import log_in, shake_hands

@@ -12,8 +12,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.errors import UnreachableError
 from personaplex_provision.executors.base import Connection, Executor, unreachable
 from personaplex_provision.executors.local import ProcessStream, start_process

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.errors import Position
 from personaplex_provision.language import tasks
 from personaplex_provision.language.loader import Loader, Scope

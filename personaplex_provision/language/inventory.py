@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.errors import Diagnostic, InvalidError, Position, UsageError, suggestion
 from personaplex_provision.language.groupvars import VarsFolder
 from personaplex_provision.language.hostnames import LOCALHOST

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.errors import Diagnostic, Findings, Position
 from personaplex_provision.language.connection_names import misspelt
 from personaplex_provision.language.hostnames import expand, split_port

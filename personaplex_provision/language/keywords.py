@@ -7,7 +7,7 @@ Places: `play`, `block`, `task`, `handler`, `role` (an entry of `roles:`), `impo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from personaplex_provision.agent.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from collections.abc import Mapping as AbstractMapping
-from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field, replace
 from personaplex_provision.errors import Diagnostic, Findings, InvalidError, Position, ProvisionError
 from personaplex_provision.language.keyword_types import has_template
 from personaplex_provision.language.source import load, read_text

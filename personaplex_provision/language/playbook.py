@@ -6,9 +6,9 @@ import os
 from collections.abc import Collection
 from collections.abc import Mapping as AbstractMapping
 from collections.abc import Sequence as AbstractSequence
-from dataclasses import replace
 from typing import Any
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.errors import Position
 from personaplex_provision.language import handlers, imports, roles, tasks, verify
 from personaplex_provision.language.checks import check_play

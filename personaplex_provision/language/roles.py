@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.errors import Diagnostic, MissingFileError, Position, suggestion
 from personaplex_provision.language import handlers, tasks, verify
 from personaplex_provision.language.argument_specs import parse_argument_specs

@@ -11,9 +11,9 @@ playbook's was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.errors import Diagnostic, Position
 from personaplex_provision.language.source import Mapping, Text
 

@@ -6,9 +6,9 @@ one (see `language.templates`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.values import Secret
 
 __all__ = ["Pending", "Secret", "Unknown", "contains_unknown", "find_unknown"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections.abc as abc
-from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.errors import Diagnostic, InvalidError, Position, UsageError
 from personaplex_provision.language import source
 from personaplex_provision.language.key_values import parse_key_values

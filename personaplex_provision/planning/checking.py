@@ -7,9 +7,9 @@ any other for what requires the step; only the exit code tells that everything u
 from __future__ import annotations
 
 from collections.abc import Sequence as AbstractSequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.agent.task import Task
 from personaplex_provision.language.source import Mapping, Sequence
 from personaplex_provision.language.tree import Written

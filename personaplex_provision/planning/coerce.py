@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.values import Blob, Secret
 from personaplex_provision.language.source import Float, Int
 from personaplex_provision.planning.filecontent import FileContent

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field, replace
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, Findings, InvalidError, Position, ProvisionError, suggestion

@@ -6,9 +6,9 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Diagnostic, InvalidError, Position
 from personaplex_provision.language.templates import Templar

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.errors import Position
 from personaplex_provision.language.templates import Templar
 from personaplex_provision.language.values import Pending, Unknown

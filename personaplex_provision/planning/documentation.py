@@ -9,10 +9,10 @@ import json
 import textwrap
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.language.keywords import CONTROLLER_KINDS, IMPORT_KINDS, REFUSED_KINDS, short_kind
 from personaplex_provision.language.verify import PREFIX

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from personaplex_provision.agent.record import dataclass
 
 LARGE = 1 << 20
 "Bytes from which a file is read when it is sent, and not before."

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field, replace
 from personaplex_provision.agent.resource import Resource, dump, to_wire
 from personaplex_provision.agent.task import Task
 from personaplex_provision.agent.values import Secret

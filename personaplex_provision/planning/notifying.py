@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Position, ProvisionError, suggestion
 from personaplex_provision.language.handlers import handlers_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.agent.task import Task
 from personaplex_provision.language.tree import Block
 from personaplex_provision.language.values import Unknown

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Findings, Position
 from personaplex_provision.language.argument_specs import argument_defaults, check_arguments

@@ -14,12 +14,12 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from personaplex_provision import __version__
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.redact import Redactor
 from personaplex_provision.agent.task import Task
 from personaplex_provision.agent.values import Secret
@@ -165,8 +165,7 @@ def _encode(plan: Plan) -> bytes:
     data = {key: value for key, value in vars(plan).items() if key not in ("hosts", "blobs")}
     data["format"] = FORMAT
     data["hosts"] = {
-        name: {**asdict(HostPlan([], host.entries, host.observed, host.settings)),
-               "tasks": [one.to_json() for one in host.tasks]}
+        name: {**vars(host), "tasks": [one.to_json() for one in host.tasks]}
         for name, host in plan.hosts.items()
     }
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()

@@ -6,11 +6,11 @@ the position of the key or value it is about.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from personaplex_provision.agent.record import fields, replace
 from personaplex_provision.agent.resource import Resource, dump
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Findings, Position, suggestion
@@ -94,7 +94,7 @@ def _given(
             continue
         if name not in known:
             where = at.key_at(key) if at is not None else position
-            if any(one.name == name for one in dataclasses.fields(cls)):
+            if any(one.name == name for one in fields(cls)):
                 findings.add(f"{cls.kind}.{key} is what is found on the host and cannot be set", where)
             else:
                 near = suggestion(key, [*known, *cls.aliases])
@@ -147,7 +147,7 @@ def _check_whole(
     boxed = {name: value for name, value in values.items() if coerce.find_secret(value) is not None}
     if boxed:
         # The rules see the values, and their sentences only the names.
-        resource = dataclasses.replace(resource, **{name: coerce.revealed(value) for name, value in boxed.items()})
+        resource = replace(resource, **{name: coerce.revealed(value) for name, value in boxed.items()})
     for sentence in resource.validate():
         for one in _secrets_in(list(boxed.values())):
             sentence = sentence.replace(one.reveal(), str(one)) if one.reveal() else sentence

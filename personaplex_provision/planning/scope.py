@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field, replace
 from personaplex_provision.language.source import Mapping
 from personaplex_provision.language.tree import Role
 from personaplex_provision.language.variables import Layer, Level, Variables

@@ -7,9 +7,9 @@ when its tasks have the same addresses, edges, and things they provide and need;
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.agent.task import Task
 from personaplex_provision.agent.values import Blob

@@ -7,9 +7,9 @@ notes of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Resource
 from personaplex_provision.agent.task import Task
 from personaplex_provision.language.tree import Node, Written

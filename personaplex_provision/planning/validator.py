@@ -6,12 +6,12 @@ half the time.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import types
 import typing
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from personaplex_provision.agent.record import MISSING, dataclass, fields
 from personaplex_provision.agent.values import Blob, Secret
 from personaplex_provision.language import source
 from personaplex_provision.language.values import Unknown
@@ -25,8 +25,7 @@ MODES = frozenset({"mode", "directory_mode"})
 "Text fields that hold permission bits."
 
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Parameter:
     """A field that users may set: its name, type, default, whether it must be given, and its other spellings."""
 
@@ -46,11 +45,11 @@ def parameters(cls: Any) -> dict[str, Parameter]:
 def _parameters(cls: Any) -> dict[str, Parameter]:
     hints = typing.get_type_hints(cls)
     found = {}
-    for one in dataclasses.fields(cls):
+    for one in fields(cls):
         if one.metadata.get("observed"):
             continue
-        required = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
-        default = one.default_factory() if one.default_factory is not dataclasses.MISSING else one.default
+        required = one.default is MISSING and one.default_factory is MISSING
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
         aliases = tuple(alias for alias, name in cls.aliases.items() if name == one.name)
         found[one.name] = Parameter(one.name, hints[one.name], None if required else default, required, aliases)
     return found

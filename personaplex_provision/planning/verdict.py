@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.errors import ProvisionError
 from personaplex_provision.language.source import Mapping
 from personaplex_provision.language.templates import Templar

@@ -6,8 +6,9 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from personaplex_provision.agent.record import dataclass, field
 
 Event = dict[str, Any]
 ACTIONS = ("create", "update", "delete", "run", "unknown")

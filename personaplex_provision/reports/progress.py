@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from personaplex_provision.agent.record import dataclass, field
 
 Event = dict[str, Any]
 OUTCOMES = ("ok", "changed", "failed", "blocked", "skipped")

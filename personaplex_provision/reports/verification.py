@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.reports.numbers import counted
 from personaplex_provision.reports.style import Style, clean, one_line
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.errors import ProvisionError
 from personaplex_provision.executors.base import Executor, open_executor
 from personaplex_provision.executors.connection import Connection

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.executors.connection import Link
 
 

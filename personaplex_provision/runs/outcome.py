@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from personaplex_provision.agent.record import dataclass, field
 
 WORST = (1, 130, 143, 9, 4, 3, 6, 5, 8, 7, 10, 2, 0)
 """Exit codes, the worst first; interface.md gives the order of those that hosts can differ in."""

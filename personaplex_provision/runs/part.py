@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.task import Task
 from personaplex_provision.language.tree import Play
 from personaplex_provision.planning import graph as graphs

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.errors import Diagnostic, Findings, Position, ProvisionError, UsageError, suggestion
 from personaplex_provision.executors.connection import Connection, connection_of
 from personaplex_provision.language.inventory import Inventory, load_inventory

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.errors import ProvisionError
 from personaplex_provision.runs import records
 from personaplex_provision.runs.asking import Report, chosen, each, open_host, reached

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.language.playbook import handlers_of, nodes_of, roles_of
 from personaplex_provision.language.tree import Play, Role, Written
 

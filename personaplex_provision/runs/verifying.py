@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from personaplex_provision.agent.record import replace
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import ProvisionError
 from personaplex_provision.language.tree import Play

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
 from typing import List, Tuple
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._apt_command import ENVIRONMENT
 from personaplex_provision.agent.resources._debian_version import compare

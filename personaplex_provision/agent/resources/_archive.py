@@ -10,9 +10,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from dataclasses import dataclass
 from typing import IO, Dict, Iterator, List, Sequence, Union
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import ResourceError
 
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Entry
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Resource, ResourceError, Unpredictable
 
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")

@@ -16,11 +16,11 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass, replace
 from typing import IO, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, replace
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._http import Request, Response, ask, failure, need_ok, passing, shown
 

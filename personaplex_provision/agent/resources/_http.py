@@ -15,11 +15,11 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import ResourceError
 
 RETRIED = frozenset({429, 500, 502, 503, 504})

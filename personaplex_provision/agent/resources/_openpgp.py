@@ -9,8 +9,9 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Iterator, List, Tuple
+
+from personaplex_provision.agent.record import dataclass
 
 _ARMOUR = re.compile(rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\s*?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
 _PRIMARY, _SUBKEY = 6, 14

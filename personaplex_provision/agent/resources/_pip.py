@@ -7,11 +7,11 @@ import re
 import shlex
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from typing import Dict, List, Sequence, Set, Tuple
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Completed
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._distributions import (
     LEFT_OUT,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Dict, Iterator, List, Optional, Tuple
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, replace
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, observed
 from personaplex_provision.agent.resources._attributes import (
     apply_attributes,

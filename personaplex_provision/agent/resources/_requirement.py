@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import FrozenSet, List, Optional, Tuple
 
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resources._pep440 import clauses
 
 _NAMED = re.compile(

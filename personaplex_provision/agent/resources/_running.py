@@ -6,11 +6,11 @@ import datetime
 import glob
 import os
 import time
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Completed
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 
 _TAIL = 20

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._effectless import Effectless
 

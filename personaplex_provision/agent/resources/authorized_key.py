@@ -6,12 +6,12 @@ import base64
 import binascii
 import os
 import re
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple
 
 from personaplex_provision.agent.connection import user_matters
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import User
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources._attributes import apply_attributes, awaited, need_parent
 from personaplex_provision.agent.resources._editing import split_lines

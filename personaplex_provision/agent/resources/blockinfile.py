@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Iterator, List, Literal
 
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resources._editing import EditedFile, check_expression, ended, split_lines
 
 EXAMPLE = """

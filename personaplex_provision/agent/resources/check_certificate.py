@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources import _tls
 from personaplex_provision.agent.resources._check import Check, Matcher

@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.client
 import os
 import time
-from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterator, List, Optional
 from urllib.parse import urlsplit
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field, replace
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._check import Check, Matcher, require_positive
 from personaplex_provision.agent.resources._http import Request, ask, is_here, need_ok, passing, shown

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, ResourceError
 from personaplex_provision.agent.resources import _http
 from personaplex_provision.agent.resources._check import Check, Matcher, ask, last_lines, require_positive

@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator
 from urllib.parse import urlsplit
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources import _tls
 from personaplex_provision.agent.resources._check import Check, Matcher, require_positive

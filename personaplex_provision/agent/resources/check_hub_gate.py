@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator
 from urllib.parse import quote
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._check import Check, Matcher, require_positive
 from personaplex_provision.agent.resources._http import Request, ask, is_here

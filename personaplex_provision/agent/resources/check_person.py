@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resources._check import Check
 
 EXAMPLE = """

@@ -6,10 +6,10 @@ import contextlib
 import os
 import re
 import socket
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._check import Check, Matcher, require_port, require_positive
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, Literal
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resources._check import Check, Matcher, require_positive
 from personaplex_provision.agent.resources._http import Request, ask, failure, is_here, shown
 

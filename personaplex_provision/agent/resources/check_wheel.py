@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Tuple
 from urllib.parse import unquote, urljoin
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._check import Check, require_positive
 from personaplex_provision.agent.resources._http import Request, ask, is_here, need_ok, shown

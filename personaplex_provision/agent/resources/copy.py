@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import Any, Dict, Iterator, List
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, replace
 from personaplex_provision.agent.resource import Address, Change, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources._attributes import awaited, born_mode, check_mode
 from personaplex_provision.agent.resources._placing import PlacedFile

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal, Optional, Tuple
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, observed
 from personaplex_provision.agent.resources._attributes import need_parent
 from personaplex_provision.agent.resources._editing import split_lines

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Literal, Tuple
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources import _openpgp as openpgp
 from personaplex_provision.agent.resources._apt_command import update_lists

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal, Optional
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Entry
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Change, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources._attributes import (
     PathResource,

@@ -6,10 +6,10 @@ import os
 import shlex
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from typing import IO, Any, Dict, Iterator, List
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources._attributes import (
     apply_attributes,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, observed
 from personaplex_provision.agent.resources._attributes import check_path, need_parent
 from personaplex_provision.agent.resources._git import (

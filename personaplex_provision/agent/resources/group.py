@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Iterator, List, Literal
 
 from personaplex_provision.agent import machine
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.overlay import PlanningHost
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Resource, ResourceError
 from personaplex_provision.agent.resources._accounts import ACCOUNT_FILES, ACCOUNT_TRACES
 

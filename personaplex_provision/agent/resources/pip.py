@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterator, List, Literal, Set
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field, replace
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources import _satisfying
 from personaplex_provision.agent.resources._attributes import check_path

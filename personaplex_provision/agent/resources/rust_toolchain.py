@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Literal
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, observed
 from personaplex_provision.agent.resources._attributes import check_path
 from personaplex_provision.agent.resources._download import Checksum, fetched, resolve

@@ -6,10 +6,10 @@ import contextlib
 import os
 import shlex
 import tempfile
-from dataclasses import dataclass
 from typing import Any, Iterator, List
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resources._running import Running
 from personaplex_provision.agent.values import Blob
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Entry
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, ResourceError, observed
 from personaplex_provision.agent.resources._attributes import check_path
 from personaplex_provision.agent.resources._effectless import Effectless

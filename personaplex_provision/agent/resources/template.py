@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resources._placing import PlacedFile
 
 EXAMPLE = """

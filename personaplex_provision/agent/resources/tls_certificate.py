@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterator, List, Literal, Optional, Tuple, Union
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Completed
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Address, Change, ResourceError, observed
 from personaplex_provision.agent.resources._attributes import (
     PathResource,

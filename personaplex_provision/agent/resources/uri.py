@@ -6,11 +6,11 @@ import http.client
 import json
 import os
 import urllib.parse
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Literal, Optional, Tuple
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.overlay import PlanningHost
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources._attributes import (
     apply_attributes,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal, Set
 
 from personaplex_provision.agent import machine
 from personaplex_provision.agent.connection import user_matters
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, observed
 from personaplex_provision.agent.resources._accounts import (
     ACCOUNT_FILES,

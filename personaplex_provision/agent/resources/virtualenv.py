@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Tuple
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources._attributes import check_path, need_parent
 from personaplex_provision.agent.resources._interpreter import ask, default_python, settings_of, version_of

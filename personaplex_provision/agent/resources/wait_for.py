@@ -6,10 +6,10 @@ import os
 import re
 import socket
 import time
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Literal, Optional
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._editing import check_expression
 from personaplex_provision.agent.resources._effectless import Effectless

@@ -25,6 +25,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from personaplex_provision import cache
+
 ROOT = Path(__file__).parents[1]
 KINDS = "personaplex_provision.agent.resources."
 _HELPERS = re.compile(r"^\s*from personaplex_provision\.agent\.resources(?:\.(\w+))? import (.*)", re.MULTILINE)
@@ -53,7 +55,7 @@ def _bundle(compiled: bool, kinds: frozenset[str]) -> bytes:
     name = f"{version()}-{tag() if compiled else 'source'}"
     if kinds:
         name += f"-{hashlib.sha256(' '.join(sorted(kinds)).encode()).hexdigest()[:16]}"
-    kept = cache_directory() / name
+    kept = cache.directory() / name
     try:
         return _opened(kept.read_bytes())
     except (OSError, ValueError):
@@ -180,12 +182,6 @@ def _sources() -> dict[str, tuple[bool, bytes]]:
         with open(file, "rb") as source:
             found[".".join(parts[:-1] if package else parts)] = (package, source.read())
     return found
-
-
-def cache_directory() -> Path:
-    """Where the controller keeps what it can make again."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "provision"
 
 
 def _keep(path: Path, data: bytes) -> None:

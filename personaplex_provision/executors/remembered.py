@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from personaplex_provision.executors.bundle import cache_directory
+from personaplex_provision import cache
 
 
 class Kept(NamedTuple):
@@ -52,4 +52,4 @@ def remember(where: str, known: Known) -> None:
 
 
 def _path(where: str) -> Path:
-    return cache_directory() / "hosts" / hashlib.sha256(where.encode()).hexdigest()[:32]
+    return cache.directory() / "hosts" / hashlib.sha256(where.encode()).hexdigest()[:32]

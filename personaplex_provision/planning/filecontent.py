@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import hashlib
 import os
 from typing import BinaryIO
 
+from personaplex_provision import cache
+from personaplex_provision.agent.known import Known
 from personaplex_provision.agent.record import dataclass
 
 LARGE = 1 << 20
@@ -25,7 +27,7 @@ class FileContent:
 
     @staticmethod
     def of(path: str) -> FileContent:
-        """The content of a file, which is read once for its digest. Raises OSError."""
+        """The content of a file, which is read for its digest unless that is known. Raises OSError."""
         status = os.stat(path)
         digest = _digest(path, status.st_size, status.st_mtime_ns)
         return FileContent(path, digest, status.st_size, status.st_mtime_ns)
@@ -43,8 +45,14 @@ class FileContent:
 
 @functools.lru_cache(maxsize=256)
 def _digest(path: str, _size: int, _changed: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while data := file.read(1 << 20):
-            digest.update(data)
-    return digest.hexdigest()
+    known = _known(str(cache.directory()))
+    found, _ = known.digest(path)
+    with contextlib.suppress(OSError):  # a cache that cannot be written is no error
+        os.makedirs(cache.directory(), mode=0o700, exist_ok=True)
+        known.save()
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _known(folder: str) -> Known:
+    return Known(os.path.join(folder, "known.json"))

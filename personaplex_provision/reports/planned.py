@@ -86,7 +86,7 @@ class Planned:
         if not name or event["type"] not in ("host_start", "plan_task", "host_end"):
             return
         with self._lock:
-            host = self.hosts.setdefault(str(name), HostPlanned(str(name)))
+            host = self._of(str(name))
             if event["type"] == "host_start":
                 host.address = str(event.get("address", ""))
             elif event["type"] == "plan_task":
@@ -98,9 +98,13 @@ class Planned:
     def together(self, events: Sequence[Event]) -> None:
         """Takes `plan_task` events of one host."""
         with self._lock:
-            name = str(events[0]["host"])
-            host = self.hosts.setdefault(name, HostPlanned(name))
+            host = self._of(str(events[0]["host"]))
             host.entries += map(self._kept, events)
+
+    def _of(self, name: str) -> HostPlanned:
+        if name not in self.hosts:
+            self.hosts[name] = HostPlanned(name)
+        return self.hosts[name]
 
     def _kept(self, event: Event) -> Event:
         """What is kept of an entry; the same object for hosts of which the same is said."""

@@ -69,19 +69,23 @@ class Progress:
             if event["type"] == "summary":
                 self._summary(event)
             elif event.get("host"):
-                self._host(event, self.hosts.setdefault(str(event["host"]), HostProgress(str(event["host"]))))
+                self._host(event, self._of(str(event["host"])))
 
     def together(self, events: Sequence[Event]) -> None:
         """Takes `plan_task` events of one host, all of tasks in state."""
         with self.lock:
-            name = str(events[0]["host"])
-            host = self.hosts.setdefault(name, HostProgress(name))
+            host = self._of(str(events[0]["host"]))
             host.phase, host.planned = "planning", host.planned + len(events)
+
+    def _of(self, name: str) -> HostProgress:
+        if name not in self.hosts:
+            self.hosts[name] = HostProgress(name)
+        return self.hosts[name]
 
     def _summary(self, event: Event) -> None:
         self.exit = int(event["exit"])
         for name, counts in event.get("hosts", {}).items():
-            host = self.hosts.setdefault(name, HostProgress(name))
+            host = self._of(name)
             host.counts.update({one: int(counts.get(one, 0)) for one in OUTCOMES})
             host.unreachable = bool(counts.get("unreachable"))
             host.running.clear()

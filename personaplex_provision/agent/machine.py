@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import grp
-import os
 import pwd
-import re
 import threading
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+
+from personaplex_provision.agent import packages
+from personaplex_provision.agent.packages import Packages
 
 
 class User(NamedTuple):
@@ -27,15 +28,6 @@ class Group(NamedTuple):
     name: str
     gid: int
     members: Tuple[str, ...]
-
-
-class Package(NamedTuple):
-    """A dpkg package: `status` is dpkg's third status word (`installed`, `config-files`, `half-configured` …)."""
-
-    name: str
-    version: str
-    status: str
-    architecture: str
 
 
 class Completed(NamedTuple):
@@ -105,9 +97,9 @@ class Machine:
         """The name of a gid, or its number as text."""
         return str(self.remember(("gid", gid), lambda: _name(grp.getgrgid, gid)))
 
-    def packages(self) -> Dict[str, Package]:
-        """dpkg's packages by name; a second architecture's as `name:arch`. Empty where there is no dpkg."""
-        found: Dict[str, Package] = self.remember("packages", _packages)
+    def packages(self) -> Packages:
+        """dpkg's packages. Empty where there is no dpkg."""
+        found: Packages = self.remember("packages", packages.read)
         return found
 
 
@@ -132,29 +124,3 @@ def _group(name: str) -> Optional[Group]:
     except KeyError:
         return None
     return Group(found.gr_name, found.gr_gid, tuple(found.gr_mem))
-
-
-_FIELD = re.compile(r"^(Package|Status|Version|Architecture): (.*)$", re.MULTILINE)
-
-
-def _packages() -> Dict[str, Package]:
-    try:
-        with open("/var/lib/dpkg/status", encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        return {}
-    found: Dict[str, Package] = {}
-    native = {"all", _native(os.uname().machine)}
-    for paragraph in text.split("\n\n"):
-        row = dict(_FIELD.findall(paragraph))
-        if "Package" not in row:
-            continue
-        name, arch = row["Package"], row.get("Architecture", "")
-        status = row.get("Status", "").rsplit(" ", 1)[-1]
-        key = name if arch in native or name not in found else f"{name}:{arch}"
-        found[key] = Package(name, row.get("Version", ""), status, arch)
-    return found
-
-
-def _native(machine: str) -> str:
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)

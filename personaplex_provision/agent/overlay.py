@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Union
 
 from personaplex_provision.agent.host import Data, Host
-from personaplex_provision.agent.machine import Completed, Entry, Group, Package, User
+from personaplex_provision.agent.machine import Completed, Entry, Group, User
+from personaplex_provision.agent.packages import Package, Packages
 from personaplex_provision.agent.resource import Unpredictable
 from personaplex_provision.agent.values import Blob
 
@@ -212,15 +213,12 @@ class PlanningHost(Host):
                 return name
         return ""
 
-    def packages(self) -> Dict[str, Package]:
-        found = dict(super().packages())
-        for (kind, name), value in self.prediction.declared.items():
-            if kind == "package":
-                if value is False:
-                    found.pop(name, None)
-                elif isinstance(value, Package):
-                    found[name] = value
-        return found
+    def packages(self) -> Packages:
+        changes = {
+            name: value or None for (kind, name), value in self.prediction.declared.items()
+            if kind == "package" and (value is False or isinstance(value, Package))
+        }
+        return super().packages().changed(changes) if changes else super().packages()
 
     def which(self, program: str) -> Optional[str]:
         if os.path.isabs(program):

@@ -11,7 +11,8 @@ from typing import IO, Callable, Dict, Iterable, List, Optional, Sequence
 from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.image import Image
 from personaplex_provision.agent.look import chunks, digest_of
-from personaplex_provision.agent.machine import Completed, Entry, Group, Machine, Package, User
+from personaplex_provision.agent.machine import Completed, Entry, Group, Machine, User
+from personaplex_provision.agent.packages import Packages
 from personaplex_provision.agent.process import run_process
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.store import Store
@@ -109,7 +110,7 @@ class Reading:
         """The name of a gid, or its number as text."""
         return self.machine.group_name(gid)
 
-    def packages(self) -> Dict[str, Package]:
+    def packages(self) -> Packages:
         """dpkg's packages by name, whatever their status."""
         return self.machine.packages()
 

@@ -8,6 +8,7 @@ process reads or prints can be taken for, or take away, a part of it.
 from __future__ import annotations
 
 import _thread
+import atexit
 import marshal
 import os
 import sys
@@ -110,6 +111,10 @@ def begin(modules: Modules, marker: bytes) -> None:
     # Only now: a marker promises that the engine could be imported.
     channel.stream.write(marker)
     main.serve(channel)
+    # Taking the interpreter apart, module by module, would take as long as looking at a hundred files.
+    atexit._run_exitfuncs()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _take_descriptors() -> Any:

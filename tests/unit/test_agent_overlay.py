@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from personaplex_provision.agent.host import Host
-from personaplex_provision.agent.machine import Group, Machine, Package, User
+from personaplex_provision.agent.machine import Group, Machine, User
 from personaplex_provision.agent.overlay import PlanningHost, Prediction
+from personaplex_provision.agent.packages import Package
 from personaplex_provision.agent.resource import Unpredictable
 from personaplex_provision.agent.store import Store
 from personaplex_provision.agent.values import Blob

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from personaplex_provision.agent.look import look
-from personaplex_provision.agent.machine import Package
+from personaplex_provision.agent.packages import Package
 from personaplex_provision.agent.resource import ResourceError, Unpredictable
 from personaplex_provision.agent.resources._git import read_references
 from personaplex_provision.agent.resources.git import Git

@@ -26,7 +26,7 @@ _OURS = {*ACCOUNT_FILES, "/etc/ld.so.cache"}
 def broken(host: Host) -> bool:
     """Whether dpkg was cut off: its notes were not filed, or a package is neither here nor there."""
     notes = host.list(_NOTES) if host.stat(_NOTES).type == "directory" else []
-    return bool(notes) or any(one.status in _HALF for one in host.machine.packages().values())
+    return bool(notes) or host.machine.packages().any_is(_HALF)
 
 
 def repair(host: Host, lock_timeout: float) -> None:
@@ -34,7 +34,7 @@ def repair(host: Host, lock_timeout: float) -> None:
     options = ["--force-confdef", "--force-confold"]
     run_apt(host, ["dpkg", *options, "--configure", "-a"], lock_timeout)
     host.changed()
-    if any(one.status in _HALF for one in host.machine.packages().values()):
+    if host.machine.packages().any_is(_HALF):
         run_apt(host, ["apt-get", "-y", "-q", *_KEEP_OLD, "-f", "install"], lock_timeout)
 
 

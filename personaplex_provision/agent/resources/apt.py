@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Literal
 
 from personaplex_provision.agent.connection import PACKAGES
 from personaplex_provision.agent.host import Host
-from personaplex_provision.agent.machine import Package
+from personaplex_provision.agent.packages import Package
 from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.agent.resource import (
     Address,

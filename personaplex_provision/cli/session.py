@@ -16,7 +16,7 @@ from personaplex_provision.errors import DeclinedError, ProvisionError
 if TYPE_CHECKING:
     from personaplex_provision.executors.connection import Connection
     from personaplex_provision.language.tree import Play
-    from personaplex_provision.runs.dialing import Dialling
+    from personaplex_provision.runs.dialling import Dialling
     from personaplex_provision.runs.options import Options
     from personaplex_provision.runs.project import Project
 
@@ -39,7 +39,7 @@ def open_playbook(output: Output, options: Options, playbook: str) -> Project:
 
 def reach_playbook(output: Output, options: Options, playbook: str) -> tuple[Project, Dialling]:
     """The same, and its hosts dialled while it is being checked: the whole takes as long as the longer of both."""
-    from personaplex_provision.runs.dialing import AHEAD, Dialling
+    from personaplex_provision.runs.dialling import AHEAD, Dialling
     from personaplex_provision.runs.project import open_project
 
     project = open_project(options, playbook, checked=False)

@@ -25,7 +25,7 @@ from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.shared import Shared
 from personaplex_provision.runs import batches, crowd, records, room
 from personaplex_provision.runs.conversation import Event
-from personaplex_provision.runs.dialing import Dialling
+from personaplex_provision.runs.dialling import Dialling
 from personaplex_provision.runs.hostrun import HostRun
 from personaplex_provision.runs.identity import new_run, who
 from personaplex_provision.runs.outcome import worst

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from personaplex_provision.executors.bootstrap import Agent, start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.runs.conversation import Answer, Conversation, Event
-from personaplex_provision.runs.dialing import Dialling
+from personaplex_provision.runs.dialling import Dialling
 from personaplex_provision.runs.options import Options
 from personaplex_provision.runs.outcome import HostOutcome
 from personaplex_provision.runs.phases import Phases

@@ -19,7 +19,7 @@ from personaplex_provision.planning.kinds import kind_names, load_kind
 from personaplex_provision.planning.scope import Scope
 from personaplex_provision.planning.selection import selected
 from personaplex_provision.runs.conversation import Event
-from personaplex_provision.runs.dialing import Dialling
+from personaplex_provision.runs.dialling import Dialling
 from personaplex_provision.runs.fleet import Fleet
 from personaplex_provision.runs.hostrun import HostRun
 from personaplex_provision.runs.part import Part

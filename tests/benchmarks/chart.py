@@ -11,6 +11,7 @@ from typing import Any
 
 COLOURS = {"ours": "#2f81f7", "floor": "#8b949e"}
 OTHER = "#bc8cff"
+NAMES = {"ours": "provision", "floor": "floor (bare paramiko)"}
 LABEL, BAR, ROW, TOP = 170, 430, 20, 34
 SHOWN = (("noop", 1, 0), ("fresh", 1, 0), ("noop", 1, 50), ("noop", 30, 0))
 
@@ -21,6 +22,10 @@ def draw(found: dict[str, Any]) -> str:
              if (cell["case"], cell["hosts"], cell["rtt"]) == wanted]
     medians = [tool["median"] for cell in cells for tool in cell["tools"].values()]
     low, high = math.log10(min(medians, default=1) / 2), math.log10(max(medians, default=10))
+
+    def along(seconds: float) -> float:
+        return max(BAR * (math.log10(seconds) - low) / (high - low), 2)
+
     parts, y = list[str](), 8
     for cell in cells:
         y += 22
@@ -29,19 +34,25 @@ def draw(found: dict[str, Any]) -> str:
         for name, tool in cell["tools"].items():
             if name == "plan":
                 continue
-            width = max(BAR * (math.log10(tool["median"]) - low) / (high - low), 2)
-            colour = COLOURS.get(name, OTHER)
+            width = along(tool["median"])
+            colour, label = COLOURS.get(name, OTHER), html.escape(NAMES.get(name, tool["name"]))
             parts += [
-                f'<text x="{LABEL - 8}" y="{y + 14}" text-anchor="end">{html.escape(tool["name"])}</text>',
+                f'<text x="{LABEL - 8}" y="{y + 14}" text-anchor="end">{label}</text>',
                 f'<rect x="{LABEL}" y="{y + 3}" width="{width:.1f}" height="14" rx="2" fill="{colour}"/>',
                 f'<text x="{LABEL + width + 6:.1f}" y="{y + 14}">{_seconds(tool["median"])}</text>',
             ]
             y += ROW
-    height, width = y + TOP, LABEL + BAR + 80
-    note = f"seconds, logarithmic; medians; {html.escape(found['machine'])}"
-    parts.append(f'<text class="n" x="8" y="{y + 22}">{note}</text>')
+    scale = list[str]()
+    for tick in (10.0**power for power in range(math.ceil(low), math.floor(high) + 1)):
+        x = f"{LABEL + along(tick):.1f}"
+        scale += [f'<path class="g" d="M{x} 16V{y + 6}"/>',
+                  f'<text class="n" x="{x}" y="{y + 20}" text-anchor="middle">{tick:g} s</text>']
+    height, width = y + TOP + 14, LABEL + BAR + 80
+    note = f"each line is ten times the one before it; medians; {html.escape(found['machine'])}"
+    parts = [*scale, *parts, f'<text class="n" x="8" y="{y + 40}">{note}</text>']
     style = (
         "text{font:12px system-ui,sans-serif;fill:#57606a}.t{font-weight:600;fill:#24292f}.n{font-size:11px}"
+        ".g{stroke:#8b949e;stroke-opacity:.3}"
         "@media(prefers-color-scheme:dark){text{fill:#8b949e}.t{fill:#e6edf3}}"
     )
     return (

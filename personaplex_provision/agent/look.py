@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import os
 import stat
 from typing import Any, Callable, Dict, Iterator, Tuple
+
+from personaplex_provision.agent.digests import sha256
 
 Look = Dict[str, Any]
 """What is at a path without its content, by ASPECTS; one that does not apply (all but the type of nothing) is left out.
@@ -63,7 +64,7 @@ def digest(path: str, whole: bool = False) -> str:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return "absent"
-    found = hashlib.sha256(f"{status.st_mode:o} {status.st_uid} {status.st_gid}".encode())
+    found = sha256(f"{status.st_mode:o} {status.st_uid} {status.st_gid}".encode())
     if stat.S_ISLNK(status.st_mode):
         found.update(os.readlink(path).encode(errors="surrogateescape"))
     elif stat.S_ISREG(status.st_mode):
@@ -76,7 +77,7 @@ def digest(path: str, whole: bool = False) -> str:
 
 
 def _tree(path: str) -> str:
-    found = hashlib.sha256()
+    found = sha256()
     _inside(path, found)
     return found.hexdigest()
 
@@ -99,11 +100,12 @@ def sha256_of(path: str) -> str:
 
 def digest_of(path: str) -> Tuple[str, int]:
     """The digest and the size in bytes of a file's content. Raises as `chunks`."""
-    found, size = hashlib.sha256(), 0
+    found, size = None, 0
     for chunk in chunks(path):
+        found = found or sha256(size=len(chunk))
         found.update(chunk)
         size += len(chunk)
-    return found.hexdigest(), size
+    return (found or sha256()).hexdigest(), size
 
 
 def chunks(path: str) -> Iterator[bytes]:
@@ -129,7 +131,7 @@ def chunks(path: str) -> Iterator[bytes]:
 
 
 def _named(attributes: Dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()[:32]
+    return sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def xattrs(path: str) -> Dict[str, str]:

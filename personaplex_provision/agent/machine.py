@@ -5,7 +5,9 @@ from __future__ import annotations
 import grp
 import pwd
 import threading
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from personaplex_provision.agent.row import NamedTuple
 
 from personaplex_provision.agent import packages
 from personaplex_provision.agent.packages import Packages

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any, Dict, List
 
+from personaplex_provision.agent.digests import sha256
 from personaplex_provision.agent.kinds import secret_fields
 from personaplex_provision.agent.record import fields
 from personaplex_provision.agent.resource import Change, Resource, to_wire
@@ -24,4 +24,4 @@ def digest(resource: Resource, params: Dict[str, Any], now: Resource, changes: L
         if not hidden and one.name not in resource.fleeting:
             found[one.name] = to_wire(getattr(now, one.name))
     text = json.dumps([found, sorted(one.field for one in changes)], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]

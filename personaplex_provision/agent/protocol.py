@@ -12,7 +12,6 @@ Both ends use this file. Nothing is ever unpickled, and what the other end may m
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import select
@@ -20,7 +19,10 @@ import struct
 import threading
 import time
 import zlib
-from typing import Any, BinaryIO, Iterable, Iterator, NamedTuple, Optional, Union
+from typing import Any, BinaryIO, Iterable, Iterator, Optional, Union
+
+from personaplex_provision.agent.digests import sha256
+from personaplex_provision.agent.row import NamedTuple
 
 HEAD = struct.Struct(">cI")
 PIECE = 256 * 1024
@@ -230,7 +232,7 @@ def typed(message: Received) -> Received:
 
 def digest_of(content: bytes) -> str:
     """The name of a blob: its sha256 in hex."""
-    return hashlib.sha256(content).hexdigest()
+    return sha256(content).hexdigest()
 
 
 def _json(value: Any) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat as st
 import subprocess
 from typing import IO, Callable, Dict, Iterable, List, Optional, Sequence
@@ -116,7 +115,10 @@ class Reading:
 
     def which(self, program: str) -> Optional[str]:
         """The absolute path of a program as the task would find it, or None."""
-        return shutil.which(program, path=self.command_environment().get("PATH"))
+        if os.path.dirname(program):
+            return program if _runs(program) else None
+        places = self.command_environment()["PATH"].split(os.pathsep)
+        return next((path for one in places if _runs(path := os.path.join(one, program))), None)
 
     def query(
         self, argv: Sequence[str], reads: Iterable[str] = (), env: Dict[str, str] | None = None,
@@ -187,6 +189,10 @@ class Reading:
             list(argv), self.command_environment(env), stdin=stdin, chdir=chdir, timeout=timeout,
             identity=self.identity, on_line=on_line, running=self.processes,
         )
+
+
+def _runs(path: str) -> bool:
+    return os.access(path, os.X_OK) and not os.path.isdir(path)
 
 
 LARGE = 4 << 20

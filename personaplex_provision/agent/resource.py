@@ -6,8 +6,7 @@ type and `converge` moves the host from one to the other. Everything else — di
 
 from __future__ import annotations
 
-import typing
-from typing import TYPE_CHECKING, Any, ClassVar, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Iterator, Tuple
 
 from personaplex_provision.agent.connection import path_matters
 from personaplex_provision.agent.record import MISSING, dataclass, field, fields
@@ -16,7 +15,7 @@ from personaplex_provision.agent.values import Blob, Secret
 if TYPE_CHECKING:
     from personaplex_provision.agent.host import Host
 
-Address = typing.Tuple[str, str]
+Address = Tuple[str, str]
 """What a resource provides or needs: `("path", "/etc/x")`, `("user", "bob")`, `("group", …)`, `("package", …)`,
 `("unit", …)`, `("repository", …)`, `("venv", "/opt/x")`, `("command", "git")`."""
 

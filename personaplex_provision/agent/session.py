@@ -94,7 +94,8 @@ class Session:
     def ask(self, message: Message) -> Message:
         """Sends a question and waits for its answer. Raises Disconnected."""
         number = next(self._numbers)
-        question, answer = {**message, "id": number}, queue.Queue[Optional[Message]]()
+        question = {**message, "id": number}
+        answer: queue.Queue[Optional[Message]] = queue.Queue()
         with self._lock:
             if not self.connected and self.link is None:
                 raise Disconnected

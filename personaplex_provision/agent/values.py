@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from personaplex_provision.agent.digests import sha256
 from personaplex_provision.agent.record import dataclass
 
 
@@ -58,7 +58,7 @@ class Blob:
     @staticmethod
     def of(data: bytes, secret: str = "") -> Blob:
         """The blob that names `data`."""
-        return Blob(hashlib.sha256(data).hexdigest(), len(data), secret)
+        return Blob(sha256(data).hexdigest(), len(data), secret)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Blob) and self.sha256 == other.sha256

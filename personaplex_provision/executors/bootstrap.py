@@ -19,9 +19,10 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from personaplex_provision.agent.protocol import Channel, encode
+from personaplex_provision.agent.row import NamedTuple
 from personaplex_provision.executors import bundle, remembered
 from personaplex_provision.executors.base import Connection, Executor, Stream, open_executor, unreachable
 from personaplex_provision.executors.become import Privilege, install_python

@@ -2,35 +2,32 @@
 
 Two forms. *Compiled* holds the engine as marshalled code objects and starts fastest, but only where the Python is
 the same as here; *source* runs anywhere. Of the kinds, only those that are known to be used travel compiled: source
-is a third of the size, and most kinds of it are never looked at. Both forms lose their documentation (the target has
-no reader for it) and keep their line numbers. They are deterministic, and kept in the controller's cache under the
-digest of what they were made of.
+is a third of the size, and most kinds of it are never looked at. Both forms are stripped of what the target has no
+reader for. They are deterministic, and kept in the controller's cache under the digest of what they were made of.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
-import io
 import marshal
 import os
 import re
 import sys
 import tempfile
 import threading
-import tokenize
 import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 from personaplex_provision import cache
+from personaplex_provision.executors import stripping
 
 ROOT = Path(__file__).parents[1]
 KINDS = "personaplex_provision.agent.resources."
 _HELPERS = re.compile(r"^\s*from personaplex_provision\.agent\.resources(?:\.(\w+))? import (.*)", re.MULTILINE)
-FORMAT = b"2"
+FORMAT = b"3"
 "Part of every digest; raised when the form of a bundle changes."
 _BUILDING = threading.Lock()
 
@@ -71,10 +68,9 @@ def build(sources: dict[str, tuple[bool, bytes]], compiled: bool, kinds: Iterabl
     for name, (package, text) in sorted(sources.items()):
         if compiled and (name in used or not name.startswith(KINDS)):
             file = name.replace(".", "/") + ("/__init__.py" if package else ".py")
-            code = compile(_undocumented(text, file), file, "exec", dont_inherit=True)
-            modules[name] = (package, True, marshal.dumps(code))
+            modules[name] = (package, True, marshal.dumps(stripping.compiled(text, file)))
         else:
-            modules[name] = (package, False, strip(text))
+            modules[name] = (package, False, stripping.source(text))
     # Version 2 of the format has no references, so equal input gives equal bytes on every run.
     return zlib.compress(marshal.dumps(modules, 2), 9)
 
@@ -89,64 +85,6 @@ def _with_helpers(sources: dict[str, tuple[bool, bytes]], kinds: Iterable[str]) 
             found.add(name)
             for one, several in _HELPERS.findall(sources[name][1].decode()):
                 todo += [KINDS + each for each in ([one] if one else re.findall(r"(\w+)(?: as \w+)?", several))]
-    return found
-
-
-def strip(text: bytes) -> bytes:
-    """Source without comments and documentation strings, every statement still on its own line."""
-    lines = text.decode("utf-8").splitlines()
-    for node, alone, described in _documentation(ast.parse(text)):
-        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
-        # Columns are in bytes; a statement that shares its lines with another is left as it is.
-        before = lines[first].encode()[: node.col_offset].decode()
-        after = lines[last].encode()[node.end_col_offset or 0:].decode()
-        if before.strip() or after.strip():
-            continue
-        kept = "'.'" if described else "pass" if alone else ""
-        lines[first:last + 1] = [f"{before}{kept}" if kept else "", *[""] * (last - first)]
-    source = "\n".join(lines) + "\n"
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column].rstrip()
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _undocumented(text: bytes, file: str = "<module>") -> ast.Module:
-    tree = ast.parse(text, file)
-    doomed = set()
-    for node, _, described in _documentation(tree):
-        if described:
-            node.value = ast.copy_location(ast.Constant("."), node.value)
-        else:
-            doomed.add(id(node))
-    for holder in ast.walk(tree):
-        body = getattr(holder, "body", None)
-        if isinstance(body, list):
-            kept = [one for one in body if id(one) not in doomed]
-            if body and not kept and not isinstance(holder, ast.Module):
-                kept = [ast.copy_location(ast.Pass(), body[0])]
-            holder.body = kept  # type: ignore[attr-defined]
-    return tree
-
-
-def _documentation(tree: ast.Module) -> list[tuple[ast.Expr, bool, bool]]:
-    """Statements that are only a string, whether each is all that its block holds, and whether it tells of a class.
-
-    A class keeps something in that place: a dataclass without any makes itself a text at a cost of milliseconds.
-    """
-    found = []
-    for holder in ast.walk(tree):
-        body = getattr(holder, "body", None)
-        if not isinstance(body, list):
-            continue
-        strings = [
-            one for one in body
-            if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
-        ]
-        only = len(strings) == len(body) and not isinstance(holder, ast.Module)
-        of_class = isinstance(holder, ast.ClassDef)
-        found += [(one, only and one is strings[0], of_class and one is body[0]) for one in strings]
     return found
 
 

@@ -12,9 +12,9 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from personaplex_provision.agent.record import dataclass
+from personaplex_provision.agent.row import NamedTuple
 from personaplex_provision.errors import UnreachableError
 from personaplex_provision.executors.base import unreachable
 from personaplex_provision.executors.sshconfig import SshSettings

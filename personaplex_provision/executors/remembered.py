@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 from personaplex_provision import cache
+from personaplex_provision.agent.row import NamedTuple
 
 
 class Kept(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from personaplex_provision.executors import bundle, remembered
+from personaplex_provision.executors import bundle, remembered, stripping
 
 SAMPLE = '''"""About the module."""
 from __future__ import annotations
@@ -36,7 +36,7 @@ def f(
 
 
 def test_stripping_removes_documentation_and_comments_and_keeps_every_line_number() -> None:
-    text = bundle.strip(SAMPLE).decode()
+    text = stripping.source(SAMPLE).decode()
     assert "About" not in text and "a comment\n" not in text.replace("# not a comment", "")
     assert '"# not a comment"' in text and "kept\n    as it is" in text
     where = {node.name: node.lineno for node in ast.walk(ast.parse(SAMPLE)) if isinstance(node, ast.FunctionDef)}
@@ -49,7 +49,7 @@ def test_stripping_removes_documentation_and_comments_and_keeps_every_line_numbe
 @pytest.mark.parametrize("name", sorted(bundle._sources()))
 def test_both_forms_of_a_module_mean_the_same(name: str) -> None:
     text = bundle._sources()[name][1]
-    assert ast.dump(bundle._undocumented(bundle.strip(text))) == ast.dump(bundle._undocumented(text))
+    assert ast.dump(stripping.bare(stripping.source(text))) == ast.dump(stripping.bare(text))
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import grp
-from typing import List, NamedTuple, Optional, Set
+from typing import List, Optional, Set
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.row import NamedTuple
 
 _TABLES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 ACCOUNT_FILES = tuple(f"/etc/{table}{suffix}" for table in _TABLES for suffix in ("", "-"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, Sequence
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.machine import Completed
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._http import shown
+from personaplex_provision.agent.row import NamedTuple
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 "A full commit id."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, List, Optional, Tuple
+
+from personaplex_provision.agent.row import NamedTuple
 
 _VERSION = re.compile(
     r"""\s*v?(?:(?P<epoch>\d+)!)?(?P<release>\d+(?:\.\d+)*)

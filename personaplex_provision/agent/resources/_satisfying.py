@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Optional
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resources._distributions import Distribution, source_digest
@@ -12,6 +12,7 @@ from personaplex_provision.agent.resources._http import shown
 from personaplex_provision.agent.resources._marker import holds
 from personaplex_provision.agent.resources._pep440 import satisfies
 from personaplex_provision.agent.resources._requirement import Requirement, parse
+from personaplex_provision.agent.row import NamedTuple
 
 
 class Unmet(NamedTuple):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, Optional
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.row import NamedTuple
 
 SETTINGS = "/etc/ufw/ufw.conf"
 DEFAULTS = "/etc/default/ufw"

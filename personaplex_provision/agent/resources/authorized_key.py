@@ -6,7 +6,7 @@ import base64
 import binascii
 import os
 import re
-from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Literal, Optional, Tuple
 
 from personaplex_provision.agent.connection import user_matters
 from personaplex_provision.agent.host import Host
@@ -15,6 +15,7 @@ from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Change, Resource, ResourceError, Unpredictable, observed
 from personaplex_provision.agent.resources._attributes import apply_attributes, awaited, need_parent
 from personaplex_provision.agent.resources._editing import split_lines
+from personaplex_provision.agent.row import NamedTuple
 
 EXAMPLE = """
 - name: who may log in

@@ -7,10 +7,9 @@ import pwd
 import threading
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from personaplex_provision.agent.row import NamedTuple
-
 from personaplex_provision.agent import packages
 from personaplex_provision.agent.packages import Packages
+from personaplex_provision.agent.row import NamedTuple
 
 
 class User(NamedTuple):

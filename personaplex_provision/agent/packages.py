@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Dict, Iterable, Iterator, NamedTuple, Optional
+from typing import Dict, Iterable, Iterator, Optional
+
+from personaplex_provision.agent.row import NamedTuple
 
 STATUS = "/var/lib/dpkg/status"
 

@@ -18,6 +18,7 @@ from personaplex_provision.language import source
 from personaplex_provision.language.values import Unknown
 from personaplex_provision.planning import coerce
 from personaplex_provision.planning.coerce import Stock, Unfit
+from personaplex_provision.planning.core import core
 from personaplex_provision.planning.kinds import load_kind
 from personaplex_provision.planning.validator import is_open, parameters, validator
 
@@ -115,12 +116,10 @@ def _check(
     cls: type[Resource], given: dict[str, Any], at: source.Mapping | None, position: Position | None,
     findings: Findings, stock: Stock, static: bool,
 ) -> dict[str, Any]:
-    from pydantic_core import ValidationError
-
     try:
         values: dict[str, Any] = validator(cls, static).validate_python(given, context=stock)
         return values
-    except ValidationError as error:
+    except core().ValidationError as error:
         for one in error.errors(include_url=False):
             name = str(one["loc"][0])
             if one["type"] == "missing":

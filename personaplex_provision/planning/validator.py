@@ -1,12 +1,12 @@
 """A kind's dataclass as a validator: its fields, their types in words, and pydantic's core schema of them.
 
-Built when the kind is first used and kept. Only pydantic's core is imported: it is all that is needed, and starts in
-half the time.
+Built when the kind is first used and kept.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 import types
 import typing
 from typing import TYPE_CHECKING, Any, Literal, Union
@@ -15,11 +15,12 @@ from personaplex_provision.agent.record import MISSING, dataclass, fields
 from personaplex_provision.agent.values import Blob, Secret
 from personaplex_provision.language import source
 from personaplex_provision.language.values import Unknown
-from personaplex_provision.planning import coerce
+from personaplex_provision.planning import coerce, core
 from personaplex_provision.planning.coerce import Unfit
+from personaplex_provision.planning.core import Schema
 
 if TYPE_CHECKING:
-    from pydantic_core import CoreSchema, SchemaValidator
+    from pydantic_core import SchemaValidator
 
 MODES = frozenset({"mode", "directory_mode"})
 "Text fields that hold permission bits."
@@ -43,7 +44,6 @@ def parameters(cls: Any) -> dict[str, Parameter]:
 
 @functools.cache
 def _parameters(cls: Any) -> dict[str, Parameter]:
-    hints = typing.get_type_hints(cls)
     found = {}
     for one in fields(cls):
         if one.metadata.get("observed"):
@@ -51,8 +51,20 @@ def _parameters(cls: Any) -> dict[str, Parameter]:
         required = one.default is MISSING and one.default_factory is MISSING
         default = one.default_factory() if one.default_factory is not MISSING else one.default
         aliases = tuple(alias for alias, name in cls.aliases.items() if name == one.name)
-        found[one.name] = Parameter(one.name, hints[one.name], None if required else default, required, aliases)
+        found[one.name] = Parameter(one.name, _hint(cls, one.name), None if required else default, required, aliases)
     return found
+
+
+def _hint(cls: Any, name: str) -> Any:
+    """The type of a field; as `typing.get_type_hints` has it, which compiles each anew and looks at all of them."""
+    owner = next(one for one in cls.__mro__ if name in getattr(one, "__annotations__", ()))
+    written = owner.__annotations__[name]
+    return _type(written, sys.modules[owner.__module__]) if isinstance(written, str) else written
+
+
+@functools.cache
+def _type(text: str, module: types.ModuleType) -> Any:
+    return eval(text, vars(module))
 
 
 def describe(hint: Any) -> str:
@@ -92,46 +104,39 @@ def validator(cls: Any, static: bool) -> SchemaValidator:
 
 @functools.cache
 def _validator(cls: Any, static: bool) -> SchemaValidator:
-    from pydantic_core import SchemaValidator, core_schema
-
-    fields = {
-        one.name: core_schema.typed_dict_field(_schema(one.hint, one.name, cls, static), required=one.required)
-        for one in parameters(cls).values()
-    }
-    return SchemaValidator(core_schema.typed_dict_schema(fields))
+    fields = {one.name: (_schema(one.hint, one.name, cls, static), one.required) for one in parameters(cls).values()}
+    made: SchemaValidator = core.core().SchemaValidator(core.mapping(fields))
+    return made
 
 
-def _schema(hint: Any, name: str, cls: type[Any], static: bool) -> CoreSchema:
+def _schema(hint: Any, name: str, cls: type[Any], static: bool) -> Schema:
     """The core schema of a type; with `static`, of that type or of text that still holds a template."""
-    from pydantic_core import core_schema as core
 
     def passing(value: Any, handler: Any) -> Any:
         return value if isinstance(value, (str, Unknown, source.Sealed)) and is_open(value) else handler(value)
 
     found = _closed_schema(hint, name, cls, static)
-    return core.no_info_wrap_validator_function(passing, found) if static else found
+    return core.around(passing, found) if static else found
 
 
-def _closed_schema(hint: Any, name: str, cls: type[Any], static: bool) -> CoreSchema:
-    from pydantic_core import core_schema as core
-
+def _closed_schema(hint: Any, name: str, cls: type[Any], static: bool) -> Schema:
     origin, args = typing.get_origin(hint) or hint, typing.get_args(hint)
     inner = [one for one in args if one is not type(None)]
     if origin in (Union, types.UnionType):
         found = _schema(inner[0], name, cls, static) if len(inner) == 1 else _any_of(inner, name, cls, static)
-        return core.nullable_schema(found) if len(inner) < len(args) else found
+        return {"type": "nullable", "schema": found} if len(inner) < len(args) else found
     if origin is Literal:
-        return core.no_info_plain_validator_function(functools.partial(coerce.choice, choices=args))
+        return core.plain(functools.partial(coerce.choice, choices=args))
     if origin is list:
         of = inner[0] if inner else Any
         convert = functools.partial(coerce.listing, of_text=of is str or typing.get_origin(of) is Literal)
-        return core.no_info_wrap_validator_function(convert, core.list_schema(_schema(of, "", cls, static)))
+        return core.around(convert, {"type": "list", "items_schema": _schema(of, "", cls, static)})
     if origin is dict:
-        items = core.dict_schema(values_schema=_schema(args[1] if args else Any, "", cls, static))
-        return core.no_info_wrap_validator_function(coerce.mapping, items)
+        items = {"type": "dict", "values_schema": _schema(args[1] if args else Any, "", cls, static)}
+        return core.around(coerce.mapping, items)
     if hint in (bool, int, float):
         simple = {bool: coerce.boolean, int: coerce.whole, float: coerce.number}[hint]
-        return core.no_info_plain_validator_function(simple)
+        return core.plain(simple)
     stocked: dict[Any, Any] = {
         str: coerce.mode if name in MODES else coerce.text, Blob: coerce.blob, Any: coerce.plain,
         Secret: functools.partial(coerce.secret, name=f"{cls.kind}.{name}" if name else cls.kind),
@@ -139,27 +144,24 @@ def _closed_schema(hint: Any, name: str, cls: type[Any], static: bool) -> CoreSc
     if hint not in stocked:
         raise TypeError(f'{cls.kind}.{name} has a type that parameters cannot have: "{hint}"')
     function = stocked[hint]
-    return core.with_info_plain_validator_function(lambda value, info: function(value, info.context))
+    return core.informed(lambda value, info: function(value, info.context))
 
 
-def _any_of(hints: list[Any], name: str, cls: type[Any], static: bool) -> CoreSchema:
+def _any_of(hints: list[Any], name: str, cls: type[Any], static: bool) -> Schema:
     """A union: the member whose type the value already has, else the first that can take it."""
-    from pydantic_core import SchemaValidator, ValidationError
-    from pydantic_core import core_schema as core
-
-    members = [(hint, SchemaValidator(_schema(hint, name, cls, static))) for hint in hints]
+    members = [(hint, core.core().SchemaValidator(_schema(hint, name, cls, static))) for hint in hints]
     wanted = " or ".join(describe(hint) for hint in hints)
 
     def convert(value: Any, info: Any) -> Any:
         for member in sorted(members, key=lambda one: not _has_type(value, one[0])):
             try:
                 return member[1].validate_python(value, context=info.context)
-            except ValidationError as error:
+            except core.core().ValidationError as error:
                 if len(members) == 2 and Secret in hints and member[0] is not Secret:
                     raise error.errors()[0]["ctx"]["error"] from None
         raise Unfit(f"expected {wanted}, got {coerce.shown(value)}")
 
-    return core.with_info_plain_validator_function(convert)
+    return core.informed(convert)
 
 
 def _has_type(value: Any, hint: Any) -> bool:

@@ -76,6 +76,8 @@ class Later(type(sys)):  # type: ignore[misc]
     """Stands for a module of the standard library until something in it is asked for, which imports it."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__path__":
+            raise AttributeError(name)  # every `from … import` asks; none of those put off is a package
         import importlib
 
         with _TAKING:  # not around the import, which has locks of its own

@@ -7,7 +7,8 @@ import contextlib
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from personaplex_provision import __version__
 from personaplex_provision.agent.start import LATER, put_off
@@ -37,7 +38,8 @@ COMMANDS = {
     "completion": "print completion for a shell",
     "vault": "seal and open files with Ansible Vault",
 }
-_SELDOM = (*LATER, "configparser", "csv", "getpass", "platform", "random", "secrets", "uuid", "zipfile")
+_SELDOM = (*LATER, "ast", "configparser", "csv", "getpass", "ipaddress", "platform", "pprint", "random", "secrets",
+           "tokenize", "traceback", "uuid", "zipfile")
 "Modules of the standard library that are imported at every start, and used by few commands."
 RESERVED = ("snapshot", "drift", "exec", "bench", "report", "ui",
             "lock", "import-ansible", "init", "pull")
@@ -49,6 +51,7 @@ def script() -> None:
     # What is read stays until the end: looking for garbage in it, again and again, finds none.
     gc.set_threshold(100_000, 50, 50)
     put_off(_SELDOM)
+    _speak_english()
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -61,6 +64,14 @@ def script() -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(code)
+
+
+def _speak_english() -> None:
+    """What argparse says is not translated, as nothing of ours is: it would look for catalogues at every start."""
+    plain: Any = ModuleType("gettext")
+    plain.gettext = lambda text: text
+    plain.ngettext = lambda one, many, number: one if number == 1 else many
+    sys.modules.setdefault("gettext", plain)
 
 
 def main(arguments: list[str]) -> int:

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from typing import Any, NoReturn
 
 from personaplex_provision.errors import Diagnostic, UsageError, suggestion
+
+
+class _Formatter(argparse.HelpFormatter):
+    """As argparse's own, which loads three compressors with `shutil` to ask it for the width of the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        terminal: Any = sys.__stdout__
+        try:
+            columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size(terminal.fileno()).columns
+        except (AttributeError, ValueError, OSError):
+            columns = 0
+        super().__init__(prog, width=(columns or 80) - 2)
 
 
 class Parser(argparse.ArgumentParser):
@@ -13,6 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", _Formatter)
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:

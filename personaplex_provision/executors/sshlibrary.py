@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
+
+from personaplex_provision.agent.start import Later
 
 AHEAD = 64 * 1024
 "Bytes that are read from a socket at once."
@@ -19,7 +23,7 @@ def paramiko_library() -> Any:
     """paramiko, without what it would import for nothing that we use.
 
     That is `invoke`, for one option of a parser, and `importlib.metadata`, by which it reads its own version out of its
-    package's files: together they would take as long as the rest of it.
+    package's files: together they would take as long as the rest of it. And `inspect`, see `_unsigned`.
     """
     metadata: Any = ModuleType("importlib.metadata")
     metadata.version = lambda _name: ""
@@ -27,13 +31,28 @@ def paramiko_library() -> Any:
     stands: Any = {name: one for name, one in absent.items() if name not in sys.modules}
     sys.modules.update(stands)
     try:
-        import paramiko
+        with _unsigned():
+            import paramiko
     finally:
         for name in stands:
             del sys.modules[name]
     # Its errors reach us as exceptions; without a handler they would be printed as well.
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
     return paramiko
+
+
+@contextlib.contextmanager
+def _unsigned() -> Iterator[None]:
+    """Inside the block a dataclass without a text does not get its signature as one, for which `inspect` is loaded."""
+    later: Any = sys.modules.get("inspect")
+    if not isinstance(later, Later):
+        yield
+        return
+    later.signature = lambda _of: ""
+    try:
+        yield
+    finally:
+        del later.signature
 
 
 class Ahead:

@@ -138,7 +138,7 @@ class Route:
                 ))
             return ours
         try:
-            sock = socket.create_connection(address, timeout=timeout)
+            sock = socket.create_connection(_plain(settings.hostname, settings.port), timeout=timeout)
         except OSError as error:
             if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
                 raise UnroutedError(str(error)) from None
@@ -146,6 +146,11 @@ class Route:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return sock
+
+
+def _plain(name: str, port: int) -> Any:
+    """An address as the resolver wants it; given text, Python loads its tables of international names first."""
+    return (name.encode() if name.isascii() else name), port
 
 
 def split_jump(text: str) -> tuple[str, str, int | None]:

@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from jinja2 import TemplateNotFound, TemplateSyntaxError
-from jinja2.utils import missing
-
 from personaplex_provision.agent.redact import Redactor
 from personaplex_provision.errors import Diagnostic, Position, suggestion
 from personaplex_provision.language.boxes import Absent, Frame, Missing
 from personaplex_provision.language.engine import engine, error_text
+from personaplex_provision.language.jinja import TemplateNotFound, TemplateSyntaxError, missing
 from personaplex_provision.language.lazy import LazyDict, LazyList
 
 _UNNAMED = re.compile(r"No (filter|test) named '([^']+)'")

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from jinja2.exceptions import UndefinedError
-from jinja2.runtime import StrictUndefined, Undefined
-
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Diagnostic, Position
+from personaplex_provision.language.jinja import StrictUndefined, Undefined, UndefinedError
 
 if TYPE_CHECKING:
     from personaplex_provision.language.templates import Templar

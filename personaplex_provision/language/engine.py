@@ -13,18 +13,25 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any
 
-from jinja2 import Template, TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError, nodes
-from jinja2.compiler import CodeGenerator
-from jinja2.compiler import Frame as CompilerFrame
-from jinja2.defaults import DEFAULT_NAMESPACE
-from jinja2.runtime import Context, Macro, Undefined
-from jinja2.sandbox import SandboxedEnvironment
-from jinja2.utils import missing
-
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Position, ProvisionError
 from personaplex_provision.language import lazy
 from personaplex_provision.language.boxes import CURRENT, Absent, Boxed, Frame, Missing, as_missing, opened
+from personaplex_provision.language.jinja import (
+    DEFAULT_NAMESPACE,
+    CodeGenerator,
+    CompilerFrame,
+    Context,
+    Macro,
+    SandboxedEnvironment,
+    Template,
+    TemplateNotFound,
+    TemplateRuntimeError,
+    TemplateSyntaxError,
+    Undefined,
+    missing,
+    nodes,
+)
 from personaplex_provision.language.lazy import Deferred, LazyDict, LazyList
 from personaplex_provision.language.source import read_text
 from personaplex_provision.language.values import Pending

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 import warnings
@@ -28,7 +27,9 @@ def ini_value(text: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
-            value = ast.literal_eval(text)
+            from ast import literal_eval  # few inventories need it
+
+            value = literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
     return _json_like(value)

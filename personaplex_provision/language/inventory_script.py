@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from personaplex_provision.errors import Diagnostic, InvalidError, Position
@@ -35,6 +34,8 @@ def parse_script(path: str, tree: Tree) -> None:
             named |= _group(name, group, path, tree)
     hostvars = _hostvars(data, path)
     if hostvars is None:
+        from concurrent.futures import ThreadPoolExecutor  # few inventories need it
+
         with ThreadPoolExecutor(8) as pool:
             hostvars = dict(zip(named, pool.map(lambda host: _run(path, ["--host", host]), named), strict=True))
     for host in named:

@@ -12,12 +12,11 @@ from datetime import date, datetime, timedelta
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from jinja2.runtime import Undefined
-
 from personaplex_provision.agent.redact import SHORTEST
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import Position
 from personaplex_provision.language.boxes import OMIT, Absent, Boxed, Frame, Omit, Scope, as_missing, opened
+from personaplex_provision.language.jinja import Undefined
 from personaplex_provision.language.source import Float, Int, Sealed, Text, Unsafe
 from personaplex_provision.language.values import Unknown
 

@@ -11,10 +11,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
 from personaplex_provision.errors import InvalidError, MissingFileError, Position, ProvisionError, suggestion
+from personaplex_provision.language.patterns_later import patterns_later
+
+with patterns_later():
+    import yaml
+    from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

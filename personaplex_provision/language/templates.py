@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from jinja2 import Template
-
 from personaplex_provision.agent.values import Secret
 from personaplex_provision.errors import (
     Diagnostic,
@@ -30,6 +28,7 @@ from personaplex_provision.language import lazy, source
 from personaplex_provision.language.blame import explain, place
 from personaplex_provision.language.boxes import CURRENT, OMIT, Absent, Boxed, Frame, Missing, Scope, opened
 from personaplex_provision.language.engine import FRAME, engine, file_template, file_text, text_template
+from personaplex_provision.language.jinja import Template
 from personaplex_provision.language.lazy import LazyDict, LazyList
 from personaplex_provision.language.source import Sealed, position_of
 from personaplex_provision.language.values import Pending, Unknown

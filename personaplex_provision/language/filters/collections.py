@@ -6,11 +6,8 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jinja2 import pass_environment
-from jinja2.filters import do_unique
-from jinja2.runtime import Undefined
-
 from personaplex_provision.language.boxes import OMIT, Absent, Boxed, as_missing
+from personaplex_provision.language.jinja import Undefined, do_unique, pass_environment
 from personaplex_provision.language.lazy import LazyDict, LazyList
 from personaplex_provision.language.source import Float, Int, Text
 

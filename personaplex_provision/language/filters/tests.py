@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from jinja2.runtime import Undefined
-
 from personaplex_provision.language.boxes import Boxed, opened
 from personaplex_provision.language.engine import hooked
 from personaplex_provision.language.filters.text import to_bool
 from personaplex_provision.language.filters.versions import version
+from personaplex_provision.language.jinja import Undefined
 from personaplex_provision.language.lazy import LazyDict, LazyList
 from personaplex_provision.language.vault import is_vault
 

@@ -25,7 +25,7 @@ class KeyUnusableError(Exception):
     """A key file cannot be used; its text says why."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class KeyFile:
     """A private key file: its type, whether a passphrase closes it, and its public half where that can be read."""
 
@@ -36,7 +36,11 @@ class KeyFile:
 
     @classmethod
     def read(cls, path: str) -> KeyFile:
-        """Looks at a file. Raises KeyUnusableError."""
+        """Looks at a file; once for all hosts, until it is written to. Raises KeyUnusableError."""
+        return _looked_at(path, _state(path), _state(f"{path}.pub"))
+
+    @classmethod
+    def _read(cls, path: str) -> KeyFile:
         try:
             text = Path(path).read_text(encoding="ascii", errors="replace")
         except OSError as error:
@@ -88,6 +92,11 @@ class KeyFile:
         except (paramiko.SSHException, ValueError, OSError) as error:
             why = "the passphrase is wrong" if self.encrypted else str(error)
             raise KeyUnusableError(why) from None
+
+
+@lru_cache(maxsize=16)
+def _looked_at(path: str, *_states: tuple[int, ...]) -> KeyFile:
+    return KeyFile._read(path)
 
 
 def _key(maker: Any, path: str, passphrase: str | None) -> Any:

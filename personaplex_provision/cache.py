@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def path(name: str) -> str:
+    """`$XDG_CACHE_HOME/provision/NAME`; the directory may not be there yet."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return f"{base}/provision/{name}"
 
 
 def directory() -> Path:
-    """`$XDG_CACHE_HOME/provision`; it may not be there yet."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "provision"
+    """Where all of it is."""
+    from pathlib import Path
+
+    return Path(path(""))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from personaplex_provision import __version__
 from personaplex_provision.agent.start import LATER, put_off
+from personaplex_provision.cli.shelf import Shelf
 
 if TYPE_CHECKING:
     from personaplex_provision.cli.parser import Parser
@@ -50,6 +51,8 @@ def script() -> None:
     """The entry point of the installed command."""
     # What is read stays until the end: looking for garbage in it, again and again, finds none.
     gc.set_threshold(100_000, 50, 50)
+    shelf = Shelf()
+    shelf.use()
     put_off(_SELDOM)
     _speak_english()
     code = main(sys.argv[1:])
@@ -59,6 +62,7 @@ def script() -> None:
         from personaplex_provision.cli.failure import unread
 
         unread()
+    shelf.keep()
     # Everything is closed by now. Taking the interpreter apart, module by module, would last a tenth of a second.
     atexit._run_exitfuncs()
     with contextlib.suppress(OSError, ValueError):

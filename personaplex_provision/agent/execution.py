@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import Any, Callable, Dict, List, Set
+from functools import partial
+from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import leftovers, observation, step, texts
@@ -55,17 +56,32 @@ class Execution:
         "What only one task may use at a time, those that are only defined during the run included."
         self.handlers = handlers
         "Handler address -> the name under which it is owed."
+        self.apart: Set[str] = set()
+        "Addresses of tasks that failed when they were carried out together."
 
-    def carry_out(self, task: Task) -> Ended:
-        """Runs the task to its end, whatever that is, and journals it."""
+    def carry_out(self, task: Task, others: Sequence[Task] = ()) -> List[Tuple[str, Ended]]:
+        """Runs the task to its end, whatever that is, and journals it; with as many of `others` as go along with it.
+
+        `others` come right after it. Returns those that have ended, in order.
+        """
         if task.deferred:
-            return self._deferred(task)
+            return [(task.address, self._deferred(task))]
         with contextlib.ExitStack() as held:
             for name in sorted(task.exclusive):
                 held.enter_context(self.exclusive.setdefault(name, threading.Lock()))
-            self.journal.write("task_start", task=task.address, name=task.name, kind=task.kind)
+            self._started(task)
             began = time.monotonic()
-            ended, extra = self._attempts(task)
+            done = self._together([task, *others]) if others else []
+            ends = [self._end(task, began, *(done[0] if done else self._attempts(task)))]
+            for one, (ended, extra) in zip(others, done[1:]):
+                self._started(one)
+                ends.append(self._end(one, time.monotonic(), ended, {**extra, "together": task.address}))
+        return [(one.address, ended) for one, ended in zip([task, *others], ends)]
+
+    def _started(self, task: Task) -> None:
+        self.journal.write("task_start", task=task.address, name=task.name, kind=task.kind)
+
+    def _end(self, task: Task, began: float, ended: Ended, extra: Message) -> Ended:
         if task.no_log:
             ended.result = {key: ended.result[key] for key in ("changed", "failed", "rc") if key in ended.result}
         owed = [self.handlers[one] for one in task.notify if one in self.handlers] if ended.outcome == "changed" else []
@@ -125,14 +141,7 @@ class Execution:
     def _attempt(self, task: Task) -> tuple[Ended, Message]:
         host: Host | None = None
         try:
-            resource = self.session.resource(task)
-
-            def event(kind: str, **fields: Any) -> None:
-                if not (task.no_log and kind == "task_output"):
-                    self.session.send({"type": kind, "task": task.address, "ts": round(time.time(), 3), **fields})
-
-            host = self.session.host(task, lambda image: self._image(task, image), event)
-            host.environment[leftovers.NAME] = leftovers.mark(self.journal.run, task.address)
+            resource, host = self._at_hand(task)
             self.session.hosts.append(host)
             outcome = step.apply(resource, host, lambda finding: self._intent(task, finding),
                                  lambda now, changes: self._look(task, resource, now, changes),
@@ -144,8 +153,67 @@ class Execution:
             return _failed(error, left)
         finally:
             if host is not None and host in self.session.hosts:
-                self.session.blurred = self.session.blurred or host.ran
-                self.session.hosts.remove(host)
+                self._left(host)
+        return self._came_out(task, outcome)
+
+    def _at_hand(self, task: Task) -> Tuple[Resource, Host]:
+        """The task's resource, and the host as the task sees it. Raises ResourceError."""
+        resource = self.session.resource(task)
+
+        def event(kind: str, **fields: Any) -> None:
+            if not (task.no_log and kind == "task_output"):
+                self.session.send({"type": kind, "task": task.address, "ts": round(time.time(), 3), **fields})
+
+        host = self.session.host(task, lambda image: self._image(task, image), event)
+        host.environment[leftovers.NAME] = leftovers.mark(self.journal.run, task.address)
+        return resource, host
+
+    def _left(self, host: Host) -> None:
+        self.session.blurred = self.session.blurred or host.ran
+        self.session.hosts.remove(host)
+
+    def _together(self, tasks: List[Task]) -> List[Tuple[Ended, Message]]:
+        """Carries out as many of the tasks as go in one, from the first on; none where that one is to go alone."""
+        from personaplex_provision.agent import together  # here: few runs have tasks that go together
+
+        first, begun = tasks[0], []
+
+        def begin(task: Task, resource: Resource, finding: step.Finding) -> None:
+            begun.append(task)
+            if task is first:
+                self._look(task, resource, finding.now, finding.changes)
+                self._intent(task, finding)
+            else:
+                self._intent(task, finding, together=first.address)
+
+        members, host = [], None
+        try:
+            for task in tasks:
+                resource, its = self._at_hand(task)
+                asked = bool(task.register)
+                members.append(together.Member(resource, its, partial(begin, task, resource), asked))
+            host = members[0].host
+            self.session.hosts.append(host)
+            outcomes = together.apply(members)
+        except Exception as error:
+            if not begun or host is None:
+                return []  # it fails in the same way alone
+            for task in reversed(begun[1:]):
+                self.journal.write("reverted", task=task.address, sync=True)
+            alone = len(begun) > 1 and not host.left and not self.session.stopping.is_set()
+            if alone or (host.images() and not host.left):
+                self.journal.write("reverted", task=first.address, sync=True)
+            if not alone:
+                return [_failed(error, host.left)]
+            self.apart.update(one.address for one in tasks)
+            host.progress(f"failed together with {len(begun) - 1} more, and was taken back: each goes alone now")
+            return []
+        finally:
+            if host is not None:
+                self._left(host)
+        return [self._came_out(task, outcome) for task, outcome in zip(tasks, outcomes)]
+
+    def _came_out(self, task: Task, outcome: step.Outcome) -> Tuple[Ended, Message]:
         changed = outcome.changed if task.changed is None else task.changed
         result = {"changed": changed, "failed": False, **outcome.result}
         extra: Message = {"action": outcome.action}
@@ -182,7 +250,7 @@ class Execution:
                 "look at it, and make the plan again",
             )
 
-    def _intent(self, task: Task, finding: step.Finding) -> None:
+    def _intent(self, task: Task, finding: step.Finding, **more: Any) -> None:
         if task.changed is False and finding.action == "run" and not task.undo:
             return  # its author says that it changes nothing: there is nothing to recover or to take back
         reversible = Planner.reversible(task, finding.reversible)
@@ -196,7 +264,7 @@ class Execution:
             before=step.before_of(finding.now), undo=task.undo, environment=task.environment,
             reversible=reversible,
             owed=[self.handlers[one] for one in task.notify if one in self.handlers],
-            **({"no_log": True} if task.no_log else {}),
+            **({"no_log": True} if task.no_log else {}), **more,
         )
 
     def _image(self, task: Task, image: images.Image) -> None:

@@ -237,6 +237,10 @@ class Host(Reading):
             self._taken[path if path not in self._taken else f"{path}\0whole"] = image
             self._record(image)
 
+    def take_back(self) -> None:
+        """Nothing more is kept of what is there: what is changed from now on is put back, and is not to come again."""
+        self._record = None
+
     def images(self) -> List[images.Image]:
         """The images taken so far, in order."""
         return list(self._taken.values())

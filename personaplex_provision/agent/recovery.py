@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Set, Tuple
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import journal as journals
 from personaplex_provision.agent import kinds, step
+from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.resource import Resource, ResourceError, Unpredictable
 from personaplex_provision.agent.session import Session
@@ -89,9 +90,11 @@ def recover(session: Session, records: List[Record]) -> List[Record]:
     run = str(records[0]["run"])
     journal = Journal(session.store, run, session.clean)
     told = []
-    for intent in reversed(unfinished(records)):
+    open_ = unfinished(records)
+    torn = _torn(session, open_)
+    for intent in reversed(open_):
         ended = _end_commands(run, intent)
-        told.append(_one(session, journal, intent, records))
+        told.append(_one(session, journal, intent, records, _first(intent) in torn))
         if ended:
             detail = [*told[-1].get("detail", "").splitlines(), f"what it had started was ended: {', '.join(ended)}"]
             told[-1]["detail"] = "\n".join(detail)
@@ -99,6 +102,44 @@ def recover(session: Session, records: List[Record]) -> List[Record]:
     journal.close()
     session.machine.forget()
     return told
+
+
+def _first(intent: Record) -> str:
+    """The task that a step was done together with, or its own."""
+    return str(intent.get("together", intent["task"]))
+
+
+def _torn(session: Session, open_: List[Record]) -> Set[str]:
+    """Of steps that were done together, by their first: those of which one is not complete, so that none is kept.
+
+    The packages that several need came with the first of them.
+    """
+    torn: Set[str] = set()
+    for intent in open_:
+        if sum(_first(one) == _first(intent) for one in open_) > 1:
+            task = _task(intent)
+            resource, before = _rebuilt(session, task, intent)
+            with contextlib.suppress(ResourceError):  # its user may be gone
+                if resource is not None and _complete(resource, before, session.host(task)):
+                    continue
+            torn.add(_first(intent))
+    return torn
+
+
+def _complete(resource: Resource, before: Resource | None, host: Host) -> bool:
+    """Whether a step that was cut off is as it was wanted, once what the crash left was put right."""
+    with host.identity.acting():
+        try:
+            if before is not None:
+                resource.recover(before, host)
+            # Without its secret the resource is what was there before, which says nothing of being complete.
+            return resource is not before and resource.readable and not resource.diff(resource.observe(host))
+        except (ResourceError, OSError, Unpredictable):
+            return False  # a run must be able to begin whatever an earlier one left
+
+
+def _task(intent: Record) -> Task:
+    return Task(intent["task"], intent.get("name", ""), intent["kind"], intent["params"], user=intent.get("user", ""))
 
 
 def _end_commands(run: str, intent: Record) -> List[str]:
@@ -111,8 +152,8 @@ def _end_commands(run: str, intent: Record) -> List[str]:
     return leftovers.end(leftovers.mark(run, intent["task"]))
 
 
-def _one(session: Session, journal: Journal, intent: Record, records: List[Record]) -> Record:
-    task = Task(intent["task"], intent.get("name", ""), intent["kind"], intent["params"], user=intent.get("user", ""))
+def _one(session: Session, journal: Journal, intent: Record, records: List[Record], torn: bool) -> Record:
+    task = _task(intent)
     taken = images_of(records, intent)
     resource, before = _rebuilt(session, task, intent)
     undoing = "redo" in intent
@@ -122,18 +163,8 @@ def _one(session: Session, journal: Journal, intent: Record, records: List[Recor
         except ResourceError:  # its user is gone: the images are put back all the same
             resource, before = None, None
     if resource is not None:
-        done = False
-        with host.identity.acting():
-            try:
-                if before is not None:
-                    resource.recover(before, host)
-                # Without its secret the resource is what was there before, which says nothing of being complete. A step
-                # of a rollback is put back to where it began, so that the next rollback goes on from there.
-                told = resource is not before and resource.readable and not undoing
-                done = told and not resource.diff(resource.observe(host))
-            except (ResourceError, OSError, Unpredictable):
-                pass  # a run must be able to begin whatever an earlier one left
-        if done:
+        # A step of a rollback is put back to where it began, so that the next rollback goes on from there.
+        if _complete(resource, before, host) and not (undoing or torn):
             marks = step.marks_of(taken)
             journal.write("task_end", sync=True, task=task.address, name=task.name, kind=task.kind, outcome="changed",
                           seconds=0, marks=marks, owed=intent.get("owed", []), recovered=True)

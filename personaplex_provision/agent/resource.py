@@ -6,7 +6,7 @@ type and `converge` moves the host from one to the other. Everything else — di
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Iterator, Tuple
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterator, Tuple
 
 from personaplex_provision.agent.connection import path_matters
 from personaplex_provision.agent.record import MISSING, dataclass, field, fields
@@ -26,6 +26,10 @@ PASSING = {"reversible": ("exact", "best-effort"), "exact": ("exact",)}
 
 class Unpredictable(Exception):
     """Raised while planning when what will be found depends on what an earlier task changes; its text says what."""
+
+
+class Apart(Exception):
+    """Raised when steps would not come to the same in one go as one by one; nothing was changed."""
 
 
 class ResourceError(Exception):
@@ -85,6 +89,8 @@ class Resource:
     "Fields that say which thing this is; never part of a diff."
     unmanaged: ClassVar[tuple[str, ...]] = ()
     "Fields that say how to get there and are not state (`validate`, `force`, `update_cache`)."
+    together: ClassVar[tuple[str, ...]] = ()
+    "Parameters in which tasks that follow one another may differ and still be done in one go; none: they never are."
 
     def observe(self, host: Host) -> Any:
         """The state the host is in now, as the same type. Changes nothing; may raise Unpredictable while planning."""
@@ -161,6 +167,30 @@ class Resource:
 
     def recover(self, before: Any, host: Host) -> None:
         """Puts right what a crash in the middle of `converge` may have left, before anything else is done."""
+
+    def unprepared(self, now: Any) -> bool:
+        """Whether `prepare` is needed before it can be told what converging does."""
+        return False
+
+    def prepare(self, now: Any, host: Host) -> Any:
+        """Does what is needed first; returns what is there then, in the place of `now`. Raises ResourceError."""
+        return now
+
+    def joins(self, now: Any) -> bool:
+        """Whether it is known what converging does, and that can be done in one go with others' part."""
+        return False
+
+    def share(self, now: Any, number: int) -> Any:
+        """`now` as the `number`-th step of those that are done along with a first one keeps it for its way back."""
+        return now
+
+    def converge_together(self, now: Any, others: list[tuple[Any, Any]], host: Host, begin: Callable[[], None]) -> None:
+        """Converges this and `others`, each with what was found before it, in one go. Raises ResourceError.
+
+        `begin` is called right before the first change. Raises Apart instead when together they would not come to what
+        they come to one by one.
+        """
+        raise Apart
 
     def provides(self) -> list[Address]:
         """What will exist once this is applied; gives implied edges."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Set, Tuple
 
+from personaplex_provision.agent import kinds
 from personaplex_provision.agent.confirm import Confirm
 from personaplex_provision.agent.execution import Ended, Execution
 from personaplex_provision.agent.journal import Journal
@@ -44,7 +45,8 @@ class Runner:
         self._waiting: Dict[str, int] = {}
         self._after: Dict[str, List[str]] = {}
         self._ready: List[str] = []
-        self._done: queue.Queue[tuple[str, Ended]] = queue.Queue()
+        self._done: queue.Queue[List[Tuple[str, Ended]]] = queue.Queue()
+        "What each thread has ended: its task, and those that went along with it."
         handlers = {one.address: one.handler for one in tasks if one.handler}
         self._execution = Execution(session, journal, handlers, self._nested, confirm)
         self._place = {one.address: number for number, one in enumerate(tasks)}
@@ -65,16 +67,17 @@ class Runner:
             else:
                 done = self._done.get() if running else None
             if done is not None:
-                address, ended = done
                 running -= 1
-                self._busy -= set(self.tasks[address].exclusive)
-                self._cutting.discard(address)
-                self._end(address, ended)
+                self._busy -= set(self.tasks[done[0][0]].exclusive)
+                for address, ended in done:
+                    self._cutting.discard(address)
+                    self._end(address, ended)
+                self._ready = [one for one in self._ready if one not in self.ended]
 
     def _unconfirmed(self) -> bool:
         return self.confirm is not None and self.confirm.due
 
-    def _confirmation(self) -> tuple[str, Ended] | None:
+    def _confirmation(self) -> List[Tuple[str, Ended]] | None:
         """Waits a moment for a confirmation, or for a task to end; without one in time nothing more is done."""
         assert self.confirm is not None
         self.confirm.request()
@@ -111,14 +114,38 @@ class Runner:
 
     def _set_to_work(self, task: Task, alone: bool) -> None:
         """In a thread of its own, or here when nothing else can be done meanwhile."""
+        others = self._companions(task)
         if alone and not task.connectivity and not self._unconfirmed():
-            self._work(task)
+            self._work(task, others)
         else:
-            threading.Thread(target=self._work, args=(task,), daemon=True).start()
+            threading.Thread(target=self._work, args=(task, others), daemon=True).start()
 
     def _may_start(self, task: Task) -> bool:
         """What cuts the connection goes together; all else waits until a new connection has confirmed it."""
         return task.connectivity or not self._unconfirmed()
+
+    def _companions(self, task: Task) -> List[Task]:
+        """The tasks that can be done in one go with this one and alone come after it: nobody waits longer for that."""
+        found: List[Task] = []
+        if not task.exclusive or task.deferred:
+            return found
+        from personaplex_provision.agent.together import alike  # here: few runs have tasks that go together
+
+        fields, over = kinds.find(task.kind, self.session.library).together, {task.address}
+        while fields:
+            free = [self.tasks[one] for one in {one for address in over for one in self._after.get(address, [])} - over
+                    if self._free(one, over)]
+            more = [one for one in free if not _passes(one)]
+            if not free or any(one.address in self._execution.apart or not alike(task, one, fields) for one in more):
+                break
+            found += sorted(more, key=lambda one: self._place[one.address])
+            over |= {one.address for one in free}
+        return found
+
+    def _free(self, address: str, over: Set[str]) -> bool:
+        """Whether the task waits for nothing once those in `over` are done too."""
+        needed = [one for one, _ in self.tasks[address].requires if one in self.tasks and one not in over]
+        return all(one in self.ended and self.ended[one].fine for one in needed)
 
     def _nested(self, tasks: List[Task]) -> Ended:
         """Tasks that were only defined during the run, one after the other, by the same rules."""
@@ -134,20 +161,20 @@ class Runner:
         skipped = bool(ends) and all(one.outcome == "skipped" for one in ends)
         return Ended("skipped" if skipped else "changed" if changed else "ok", {"changed": changed})
 
-    def _work(self, task: Task) -> None:
+    def _work(self, task: Task, others: List[Task]) -> None:
         try:
-            ended = self._execution.carry_out(task)
+            done = self._execution.carry_out(task, others)
         except OSError as error:  # the journal could not be written; its last whole state is what the next run sees
             self.session.send({"type": "diagnostic", "severity": "error", "task": task.address,
                                "summary": plain(error), "hint": hint_for(error)})
-            ended = Ended("failed", {"failed": True, "msg": plain(error)})
+            done = [(task.address, Ended("failed", {"failed": True, "msg": plain(error)}))]
         except BaseException as error:  # a bug of ours must end the task, never the run
             import traceback
 
             self.session.send({"type": "diagnostic", "severity": "error", "task": task.address,
                                "summary": f"internal error: {error}", "detail": traceback.format_exc(), "bug": True})
-            ended = Ended("failed", {"failed": True, "msg": f"internal error: {error}"})
-        self._done.put((task.address, ended))
+            done = [(task.address, Ended("failed", {"failed": True, "msg": f"internal error: {error}"}))]
+        self._done.put(done)
 
     def _settle(self, task: Task) -> Ended | None:
         """How the task ends without being carried out, or None when it is to run."""
@@ -231,5 +258,10 @@ class Runner:
             self.failed = True
         for one in self._after.get(address, []):
             self._waiting[one] -= 1
-            if self._waiting[one] == 0:
+            if self._waiting[one] == 0 and one not in self.ended:
                 self._ready.append(one)
+
+
+def _passes(task: Task) -> bool:
+    """Whether nothing is done when the task's turn comes."""
+    return task.trigger == "success" and bool(task.skipped or not (task.kind or task.deferred))

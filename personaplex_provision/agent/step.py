@@ -96,7 +96,7 @@ def apply(
             host.changed()
             after = resource.observe(host)
             if resource.readable and action != "run":
-                _settled(resource, after)
+                settled(resource, after)
             gave = resource.result(now, after, host) if tells else {}
             standing = both(before, standing_of(resource, host))
         except BaseException:
@@ -111,6 +111,7 @@ def apply(
 def undo_failed(resource: Resource, now: Resource, host: Host) -> List[str]:
     """Puts back what a failed converge touched; returns what could not be, one sentence each."""
     left = []
+    host.take_back()
     try:
         resource.restore(now, host)
     except Exception as error:
@@ -148,7 +149,8 @@ def both(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, List[Any]]:
     return {name: [before.get(name), after.get(name)] for name in {**before, **after}}
 
 
-def _settled(resource: Resource, after: Resource) -> None:
+def settled(resource: Resource, after: Resource) -> None:
+    """Raises ResourceError when what is there after converging is not what was wanted."""
     left = resource.diff(after)
     if left:
         detail = "\n".join(f"{one.field}: wanted {one.after!r}, found {one.before!r}" for one in left)

@@ -39,7 +39,7 @@ def dpkg_options(options: str) -> List[str]:
 
 def run_apt(host: Host, argv: List[str], lock_timeout: float, total: int = 0) -> Completed:
     """Runs an apt-get or dpkg command that changes packages; `total` packages for the progress. Never raises for rc."""
-    wait_for_lock(host, _LOCKS, lock_timeout)
+    wait_for_unlock(host, lock_timeout)
     counted = 0
 
     def heard(line: str) -> None:
@@ -90,6 +90,11 @@ def stale_lists(host: Host, asked: bool, valid: float) -> str:
     if asked and time.time() - fetched / 1e9 > max(valid, _GRACE):
         return f"the package lists are of {time.strftime('%Y-%m-%d %H:%M', time.localtime(fetched / 1e9))}"
     return ""
+
+
+def wait_for_unlock(host: Host, timeout: float) -> None:
+    """Returns when no program is at work on the packages. Raises ResourceError, naming it, after `timeout` seconds."""
+    wait_for_lock(host, _LOCKS, timeout)
 
 
 def wait_for_lock(host: Host, paths: Iterable[str], timeout: float) -> None:

@@ -2,6 +2,10 @@
 
 An image has the installed versions with their marks, the .deb of each version that goes, a survey of the file system
 and the content of small files that no package can bring back; after the transaction, what it made and changed.
+
+Several tasks may share a transaction. Then the image notes which packages each beyond the first answers for, and for
+such a part it tells what was there with the parts before it, and without those after. What no package owns and the
+scripts made or changed is the first one's to take back, after all others.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import json
 import os
 import shutil
 import stat
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Sequence, Set
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resources._apt_command import ENVIRONMENT
@@ -37,10 +41,11 @@ def image_name(host: Host) -> str:
 
 
 class AptImage:
-    """The image of that name in the state directory."""
+    """The image of that name in the state directory; of a `part` of its transaction when that is not 0."""
 
-    def __init__(self, host: Host, name: str) -> None:
+    def __init__(self, host: Host, name: str, part: int = 0) -> None:
         self.host = host
+        self.part = part
         self.folder = host.store.path("apt", "images", name)
 
     def exists(self) -> bool:
@@ -51,20 +56,24 @@ class AptImage:
         """Removes an image that a transaction left which then did not happen."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def keep(self, steps: List[Step]) -> List[str]:
-        """Takes the image; returns the packages whose present version could not be kept as a .deb."""
+    def keep(self, steps: List[Step], parts: Sequence[List[str]] = ()) -> List[str]:
+        """Takes the image; returns the packages whose present version could not be kept as a .deb.
+
+        `parts` names the packages of each task beyond the first.
+        """
         host = self.host
         host.store.directory("apt", "images", os.path.basename(self.folder), "debs")
         going = [(name, before) for name, before, after in steps if before and before != after]
         lost = [name for name, version in going if not self._keep_deb(name, version)]
         found = survey([host.store.root])
         self._keep_files(found)
-        self._write("before", {"packages": states(host), "marks": marks(host), "survey": found})
+        now = {"packages": states(host), "marks": marks(host), "survey": found}
+        self._write("before", {**now, **({"parts": list(parts)} if parts else {})})
         return lost
 
     def finish(self) -> None:
         """Notes what the transaction made and changed. Without this note everything new is held to be its work."""
-        before: Survey = self.before()["survey"]
+        before: Survey = self._read("before")["survey"]
         found = survey([self.host.store.root])
         made = [path for path in found if path not in before]
         changed = [path for path, look in before.items() if found.get(path) != look]
@@ -74,13 +83,25 @@ class AptImage:
 
     def before(self) -> Dict[str, Any]:
         """`packages` (name: [version, status]), `marks` and `survey` of before."""
-        return self._read("before")
+        return {**self._read("before"), **(self._with(self.part - 1) if self.part else {})}
 
     def after(self) -> Dict[str, Any]:
         """`made`, `changed`, `packages` and `marks` of after; of now when the transaction was cut off."""
         if not os.path.exists(self._path("after.json.gz")):
             self.finish()
-        return self._read("after")
+        return {**self._read("after"), **(self._with(self.part) if self.part else {})}
+
+    def _with(self, part: int) -> Dict[str, Any]:
+        """`packages` and `marks` with the parts up to that one, and without those after it."""
+        whole, before = AptImage(self.host, os.path.basename(self.folder)).after(), self._read("before")
+        later = {name.split(":")[0] for one in before["parts"][part:] for name in one}
+        return {
+            what: {
+                **{key: one for key, one in whole[what].items() if _bare(key) not in later},
+                **{key: one for key, one in before[what].items() if _bare(key) in later},
+            }
+            for what in ("packages", "marks")
+        }
 
     def debs(self) -> Dict[str, str]:
         """The kept .deb files by `name_version`."""
@@ -186,6 +207,11 @@ def marks(host: Host) -> Dict[str, str]:
         if lines:
             found["/".join(lines[:2])] = stanza.strip()
     return found
+
+
+def _bare(key: str) -> str:
+    """The package's name in `name:arch` and `name/arch`."""
+    return key.split(":")[0].split("/")[0]
 
 
 def _limit(path: str) -> int:

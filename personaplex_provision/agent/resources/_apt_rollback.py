@@ -42,8 +42,8 @@ def take_back(host: Host, image: AptImage, lock_timeout: float) -> None:
     """Puts packages, marks and files back as the image has them. Raises ResourceError with what could not be."""
     before, after = image.before(), image.after()
     host.changed()
-    old, made, now = before["packages"], after["packages"], states(host)
-    touched = sorted(name for name in {*old, *made} if old.get(name) != made.get(name))
+    old, done, now = before["packages"], after["packages"], states(host)
+    touched = sorted(name for name in {*old, *done} if old.get(name) != done.get(name))
     new = [name for name in touched if _there(now, name) and not _there(old, name)]
     gone = [name for name in touched if _there(old, name) and (not _there(now, name) or now[name][0] != old[name][0])]
     start, noted = survey([host.store.root]), marks(host)
@@ -54,7 +54,12 @@ def take_back(host: Host, image: AptImage, lock_timeout: float) -> None:
     _marks(host, noted, before["marks"], after["marks"])
     if any(one.status.startswith("triggers-") for one in host.machine.packages().values()):
         run_apt(host, ["dpkg", "--configure", "--pending"], lock_timeout)
-    _files(host, image, before["survey"], *_traces(before["survey"], after, start, survey([host.store.root])))
+    end = survey([host.store.root])
+    traces = _traces(before["survey"], after, start, end)
+    if image.part:
+        # What the scripts of all parts left is the first one's to take back, once the others are gone.
+        traces = traces[0] - set(after["made"]), traces[1] - set(after["changed"])
+    _files(host, image, before["survey"], *traces)
     if host.which("ldconfig"):
         host.run(["ldconfig"], check=False)
     if host.stat("/run/systemd/system").type == "directory":

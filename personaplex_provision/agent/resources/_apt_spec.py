@@ -1,14 +1,18 @@
-"""How a package is asked for, `name`, `name=version` or `name>=version`, and whether its version can be had again."""
+"""How a package is asked for, `name`, `name=version` or `name>=version`; which are missing, and can be had again."""
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.packages import Package
 from personaplex_provision.agent.resources._apt_transaction import Step
+from personaplex_provision.agent.resources._debian_version import compare
 from personaplex_provision.agent.resources._repack import room_for
 
+LATER = "(version known after apply)"
 SPEC = re.compile(r"^([a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?)(?:(>?=)([^=\s]\S*))?$")
 
 
@@ -30,6 +34,30 @@ def pinned(specs: List[str], name: str) -> str:
         if one == name and sign == "=" and "*" not in version:
             return version
     return ""
+
+
+def lacking(
+    packages: Dict[str, Package], specs: List[str], state: str, purge: bool, only_upgrade: bool,
+) -> Dict[str, str]:
+    """The packages that are not as wanted, with the version they have now."""
+    found = {}
+    for spec in specs:
+        if spec == "*":
+            continue
+        name, sign, version = parts(spec)
+        one = packages.get(name) or packages.get(name.split(":")[0] if name.endswith(":all") else name)
+        there = one is not None and one.status == "installed"
+        if state == "absent":
+            if there or (purge and one is not None and one.status == "config-files"):
+                found[name] = one.version if one else ""
+        elif not there or one is None:
+            if not only_upgrade:
+                found[name] = ""
+        elif (sign == ">=" and compare(one.version, version) < 0) or (
+            sign == "=" and not fnmatch.fnmatchcase(one.version, version) and one.version != LATER
+        ):
+            found[name] = one.version
+    return found
 
 
 def lost_versions(host: Host, steps: List[Step]) -> List[str]:

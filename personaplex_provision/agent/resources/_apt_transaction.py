@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import time
 from typing import List, Tuple
 
 from personaplex_provision.agent.host import Host
@@ -92,6 +93,16 @@ def refusal(text: str) -> str:
     broken = re.findall(r"(?m)^ \S+ : (?:Depends|PreDepends|Conflicts|Breaks).*(?:\n {3,}.*)*", text)
     errors = [line[3:] for line in text.splitlines() if line.startswith("E: ")]
     return "\n".join([*errors, *(one.strip() for one in broken)]) or text.strip()[-500:]
+
+
+def advice(error: str, fetched: bool) -> str:
+    """What helps against a refusal of apt-get's; `fetched` tells whether the package lists are fresh."""
+    if not any(words in error for words in ("Unable to locate", "was not found", "no installation candidate")):
+        return ""
+    if fetched:
+        now = time.strftime("%Y-%m-%d %H:%M", time.localtime())
+        return f"no source has it, as of {now}: check the name, or add the repository it is in"
+    return "say `update_cache: true`, check the name, or add the repository it is in"
 
 
 def _version(host: Host, name: str) -> str:

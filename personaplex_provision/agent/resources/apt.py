@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
-import time
-from typing import Any, Dict, Iterator, List, Literal
+from typing import Any, Callable, Dict, Iterator, List, Literal, Tuple
 
 from personaplex_provision.agent.connection import PACKAGES
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.packages import Package
-from personaplex_provision.agent.record import dataclass, field
+from personaplex_provision.agent.record import dataclass, field, replace
 from personaplex_provision.agent.resource import (
     Address,
+    Apart,
     Change,
     Resource,
     ResourceError,
@@ -23,14 +22,14 @@ from personaplex_provision.agent.resources import _deb as deb
 from personaplex_provision.agent.resources._apt_command import (
     LISTS,
     dpkg_options,
-    run_apt,
     stale_lists,
     update_lists,
+    wait_for_unlock,
 )
 from personaplex_provision.agent.resources._apt_image import ARCHIVES, SIZE, AptImage, image_name
 from personaplex_provision.agent.resources._apt_rollback import broken, repair, take_back
-from personaplex_provision.agent.resources._apt_spec import SPEC, lost_versions, name_of, parts, pinned
-from personaplex_provision.agent.resources._apt_transaction import Transaction, guard, simulate
+from personaplex_provision.agent.resources._apt_spec import LATER, SPEC, lacking, lost_versions, name_of, pinned
+from personaplex_provision.agent.resources._apt_transaction import Transaction, advice, guard, simulate
 from personaplex_provision.agent.resources._debian_version import compare
 from personaplex_provision.agent.resources._repack import installed_size
 
@@ -41,8 +40,6 @@ EXAMPLE = """
     update_cache: true
     cache_valid_time: 3600
 """
-
-_LATER = "(version known after apply)"
 
 
 @dataclass
@@ -71,6 +68,7 @@ class Apt(Resource):
     exclusive = ("dpkg",)
     fleeting = ("lists", "size", "image")
     slow = True
+    together = ("name", "state", "update_cache", "cache_valid_time", "force_apt_get", "forbid")
 
     name: list[str] | None = None
     "Packages, each as `name`, `name=version` (the version may have `*`) or `name>=version`."
@@ -126,6 +124,8 @@ class Apt(Resource):
     "Packages whose present version cannot be had again."
     image: str = observed("")
     "Name of the image of the packages before."
+    part: int = observed(0)
+    "Which part of a transaction of several tasks this one was; 0 for the first, who answers for all of it."
 
     def touches_connection(self, user: str) -> bool:
         named = {name_of(one) for one in self.name or ()}
@@ -199,7 +199,7 @@ class Apt(Resource):
         if now.missing is None:
             return [Change("package lists", now.lists, "fetched")] if now.lists else []
         if now.transaction is None:
-            later = _LATER if now.lists else f"(known after apply; now: {now.reason.splitlines()[0]})"
+            later = LATER if now.lists else f"(known after apply; now: {now.reason.splitlines()[0]})"
             return [
                 Change(name, have or None, None if self.state == "absent" else pinned(self._asked(), name) or later)
                 for name, have in now.missing.items()
@@ -235,38 +235,58 @@ class Apt(Resource):
         if self.deb is not None and deb.is_url(self.deb):
             deb.fetch(host, self.deb)
         if now.lists:
-            update_lists(host, self.lock_timeout)
-            host.changed()
+            self._update(host)
         if now.missing is None:
             return
         if broken(host):
             repair(host, self.lock_timeout)
             host.changed()
-        image = AptImage(host, now.image)
-        image.discard()
         missing = self._missing(host)
         arguments = self._arguments(host, missing)
         done = self._simulate(host, missing)
         if done.error:
-            raise ResourceError("apt-get refuses", done.error, self._hint(done.error, now))
+            raise ResourceError("apt-get refuses", done.error, advice(done.error, bool(now.lists or self.update_cache)))
         guard(done, self.forbid, self.allow_downgrade)
-        if not done.steps:
-            return
-        lost = image.keep(done.steps)
-        if set(lost) - set(now.lost or []):
-            image.discard()
-            raise ResourceError(
-                f"no .deb of the present version is to be had of {', '.join(lost)}, so this could not be taken back",
-                "nothing was changed; the plan promised a way back",
-                "make room in the state directory, or put the .deb into /var/cache/apt/archives",
-            )
-        argv = ["apt-get", "-y", "-q", "-o", f"DPkg::Lock::Timeout={self.lock_timeout}", *arguments]
-        ended = run_apt(host, argv, self.lock_timeout, len(done.steps))
-        image.finish()
-        if ended.rc != 0:
-            said = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
-            result = {"rc": ended.rc, "stdout": ended.stdout, "stderr": ended.stderr}
-            raise ResourceError(f"apt-get exited with {ended.rc}", "\n".join(said[-20:]), result=result)
+        from personaplex_provision.agent.resources._apt_carrying import carry_out  # here: a plan has no use for it
+
+        carry_out(host, AptImage(host, now.image), arguments, done, now.lost or [], self.lock_timeout)
+
+    def unprepared(self, now: Apt) -> bool:
+        return bool(now.lists) and self.name is not None and now.missing is not None
+
+    def prepare(self, now: Apt, host: Host) -> Apt:
+        self._update(host)
+        found = self.observe(host)
+        # What was journaled stays promised.
+        return replace(found, image=now.image, lost=now.lost, missing=found.missing or {})
+
+    def joins(self, now: Apt) -> bool:
+        removes = any(not one[2] for one in now.transaction or [])
+        plain = self.state != "absent" and not (self.purge or self.autoremove) and self._asked() != ["*"]
+        return self.name is not None and plain and now.transaction is not None and not now.lists and not removes
+
+    def share(self, now: Apt, number: int) -> Apt:
+        return replace(now, part=number)
+
+    def converge_together(
+        self, now: Apt, others: List[Tuple[Apt, Apt]], host: Host, begin: Callable[[], None],
+    ) -> None:
+        specs = [spec for one, found in [(self, now), *others] for spec in one._specs(found.missing or {})]
+        arguments = [*self._options(), "install", *specs]
+        done = simulate(host, arguments)
+        parts = [[tuple(step) for step in one.transaction or []] for one in (now, *(found for _, found in others))]
+        if done.error or sorted(done.steps) != sorted(step for part in parts for step in part):
+            raise Apart
+        from personaplex_provision.agent.resources._apt_carrying import carry_out
+
+        begin()
+        promised = [name for one in (now, *(found for _, found in others)) for name in one.lost or []]
+        names = [[step[0] for step in part] for part in parts[1:]]
+        carry_out(host, AptImage(host, now.image), arguments, done, promised, self.lock_timeout, names)
+
+    def _update(self, host: Host) -> None:
+        update_lists(host, self.lock_timeout)
+        host.changed()
 
     def predict(self, now: Apt, host: Host) -> None:
         fetch, disk = now.room or (0, 0)
@@ -279,22 +299,23 @@ class Apt(Resource):
         for name in now.missing or {}:
             if now.transaction is not None:
                 continue
-            version = pinned(self._asked(), name) or _LATER
+            version = pinned(self._asked(), name) or LATER
             host.declare("package", name, Package(name, version, "installed", "") if self.state != "absent" else False)
 
     def restore(self, before: Apt, host: Host) -> None:
         """The packages, their marks and what their scripts made, by the image; nothing when none was finished."""
-        image = AptImage(host, before.image) if before.image else None
+        image = AptImage(host, before.image, before.part) if before.image else None
         if image is not None and image.exists():
             take_back(host, image, self.lock_timeout)
 
     def standing(self, host: Host) -> Dict[str, Any]:
         """The versions of the packages that are asked for by name."""
-        there = host.machine.packages()
+        there = host.packages()
         names = [name_of(one) for one in self._asked() if one != "*"]
         return {one: there[one].version if one in there and there[one].status == "installed" else "" for one in names}
 
     def recover(self, before: Apt, host: Host) -> None:
+        wait_for_unlock(host, self.lock_timeout)  # what an agent that was killed had started goes on
         host.changed()
         if broken(host):
             repair(host, self.lock_timeout)
@@ -322,7 +343,6 @@ class Apt(Resource):
     def _missing(self, host: Host) -> Dict[str, str]:
         """The packages that are not as wanted, with the version they have now."""
         packages = host.packages()
-        found = {}
         if self.deb is not None:
             held = deb.contents(host, self.deb)
             if held is None:
@@ -333,26 +353,10 @@ class Apt(Resource):
                 return {held[0]: ""}
             older = compare(have.version, held[1])
             return {held[0]: have.version} if older < 0 or (older > 0 and self.allow_downgrade) else {}
-        for spec in self._asked():
-            if spec == "*":
-                continue
-            name, sign, version = parts(spec)
-            one = packages.get(name) or packages.get(name.split(":")[0] if name.endswith(":all") else name)
-            there = one is not None and one.status == "installed"
-            if self.state == "absent":
-                if there or (self.purge and one is not None and one.status == "config-files"):
-                    found[name] = one.version if one else ""
-            elif not there or one is None:
-                if not self.only_upgrade:
-                    found[name] = ""
-            elif (sign == ">=" and compare(one.version, version) < 0) or (
-                sign == "=" and not fnmatch.fnmatchcase(one.version, version) and one.version != _LATER
-            ):
-                found[name] = one.version
-        return found
+        return lacking(packages, self._asked(), self.state, self.purge, self.only_upgrade)
 
-    def _arguments(self, host: Host, missing: Dict[str, str]) -> List[str]:
-        """apt-get's arguments for what is missing."""
+    def _options(self) -> List[str]:
+        """apt-get's options."""
         found = dpkg_options(self.dpkg_options)
         for wanted, flag in (
             (self.allow_downgrade, "--allow-downgrades"), (self.only_upgrade, "--only-upgrade"),
@@ -365,6 +369,16 @@ class Apt(Resource):
             found += ["-o", f"APT::Install-Recommends={'yes' if self.install_recommends else 'no'}"]
         if self.default_release:
             found += ["-t", self.default_release]
+        return found
+
+    def _specs(self, missing: Dict[str, str]) -> List[str]:
+        """The packages to install, as apt-get takes them."""
+        specs = [one for one in self._asked() if self.state == "latest" or name_of(one) in missing]
+        return [name_of(one) if ">=" in one else one for one in specs]
+
+    def _arguments(self, host: Host, missing: Dict[str, str]) -> List[str]:
+        """apt-get's arguments for what is missing."""
+        found = self._options()
         everything = self.state == "latest" and self._asked() == ["*"]
         if self.upgrade in ("full", "dist"):
             return [*found, "dist-upgrade"]
@@ -376,13 +390,4 @@ class Apt(Resource):
             return [*found, "autoremove"]
         if self.state == "absent":
             return [*found, "remove", *missing]
-        specs = [one for one in self._asked() if self.state == "latest" or name_of(one) in missing]
-        return [*found, "install", *(name_of(one) if ">=" in one else one for one in specs)]
-
-    def _hint(self, error: str, now: Apt) -> str:
-        if "Unable to locate" in error or "was not found" in error or "no installation candidate" in error:
-            fetched = time.strftime("%Y-%m-%d %H:%M", time.localtime())
-            if now.lists or self.update_cache:
-                return f"no source has it, as of {fetched}: check the name, or add the repository it is in"
-            return "say `update_cache: true`, check the name, or add the repository it is in"
-        return ""
+        return [*found, "install", *self._specs(missing)]

@@ -24,6 +24,7 @@ class Package:
     "Path on the host -> content; what lies in a `bin` directory is executable."
     scripts: Mapping[str, str] = field(default_factory=dict)
     "`postinst`, `prerm` … -> shell commands."
+    conflicts: str = ""
 
     @property
     def filename(self) -> str:
@@ -40,6 +41,7 @@ class Package:
             "Section": "devel",
             "Priority": "optional",
             "Depends": self.depends,
+            "Conflicts": self.conflicts,
             "Description": self.description,
         }
         return "".join(f"{key}: {value}\n" for key, value in fields.items() if value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import Dict, List, Tuple
+from typing import Dict, List, Mapping, Tuple
 
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.packages import Package
@@ -37,7 +37,7 @@ def pinned(specs: List[str], name: str) -> str:
 
 
 def lacking(
-    packages: Dict[str, Package], specs: List[str], state: str, purge: bool, only_upgrade: bool,
+    packages: Mapping[str, Package], specs: List[str], state: str, purge: bool, only_upgrade: bool,
 ) -> Dict[str, str]:
     """The packages that are not as wanted, with the version they have now."""
     found = {}

@@ -136,11 +136,15 @@ class Runner:
             free = [self.tasks[one] for one in {one for address in over for one in self._after.get(address, [])} - over
                     if self._free(one, over)]
             more = [one for one in free if not _passes(one)]
-            if not free or any(one.address in self._execution.apart or not alike(task, one, fields) for one in more):
+            if not free or not all(self._joins(one) and alike(task, one, fields) for one in more):
                 break
             found += sorted(more, key=lambda one: self._place[one.address])
             over |= {one.address for one in free}
         return found
+
+    def _joins(self, task: Task) -> bool:
+        """Not what failed with others, nor a step of a saved plan, which is looked at just before it is taken."""
+        return task.address not in self._execution.apart and task.address not in self.session.expected
 
     def _free(self, address: str, over: Set[str]) -> bool:
         """Whether the task waits for nothing once those in `over` are done too."""

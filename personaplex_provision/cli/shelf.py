@@ -98,10 +98,12 @@ class Shelf:
                 data = file.read()
             view = memoryview(data)
             whole, head = (int.from_bytes(data[at:at + 8], "big") for at in (0, 8))
+            if whole != len(data):
+                return
             key, index = marshal.loads(view[16:16 + head])
         except (OSError, ValueError, EOFError, TypeError):
             return
-        if whole == len(data) and key == self.key:
+        if key == self.key:
             self.index, self._data = index, view[16 + head:]
 
     def _write(self, head: bytes, codes: list[bytes]) -> None:
@@ -111,6 +113,8 @@ class Shelf:
             number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(number, "wb") as file:
                 file.writelines((whole.to_bytes(8, "big"), len(head).to_bytes(8, "big"), head, *codes))
+                file.flush()
+                os.fsync(file.fileno())  # what a power cut left half written would be code
             os.replace(beside, self.path)
         except OSError:
             pass

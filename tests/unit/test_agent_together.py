@@ -205,3 +205,15 @@ def test_killed_anywhere_all_of_them_are_there_or_none_and_can_be_taken_back(tmp
         if ended:
             break
     assert ended and seen == {0, 3}
+
+
+def test_each_step_of_a_saved_plan_is_looked_at_before_it_is_taken(agents: Agents, place: Place) -> None:
+    tasks = [one.to_json() for one in place.chain("a", "b", "c")]
+    with agents.talk() as talk:
+        talk.ask({"type": "plan", "number": 1, "tasks": tasks, "observed": True, **LIBRARY}, "planned")
+        (place.folder / "b").write_text("someone's\n")
+        talk.ask({"type": "begin", "run": new_run(), "meta": {}}, "begun")
+        reply = talk.ask({"type": "apply", "planned": 1, "jobs": 1}, "applied")
+        talk.ask({"type": "end", "outcome": "failed"}, "ended")
+    assert reply["moved"] == ["b"] and agents.outcomes() == {"a": "changed", "b": "failed", "c": "blocked"}
+    assert (place.folder / "b").read_text() == "someone's\n" and place.goes() == ["a"]

@@ -18,12 +18,20 @@ AHEAD = 64 * 1024
 "Bytes that are read from a socket at once."
 
 
-@lru_cache(maxsize=1)
-def paramiko_library() -> Any:
-    """paramiko, without what it would import for nothing that we use.
+_LOADING = threading.Lock()
+"Held by the one of many hosts' threads that imports it for all."
 
-    That is `invoke`, for one option of a parser, and `importlib.metadata`, by which it reads its own version out of its
-    package's files: together they would take as long as the rest of it. And `inspect`, see `_unsigned`.
+
+def paramiko_library() -> Any:
+    """paramiko, without what it would import for nothing that we use."""
+    with _LOADING:
+        return _paramiko()
+
+
+@lru_cache(maxsize=1)
+def _paramiko() -> Any:
+    """Leaves out `invoke`, for one option of a parser, and `importlib.metadata`, by which it reads its own version out
+    of its package's files: together they would take as long as the rest of it. And `inspect`, see `_unsigned`.
     """
     metadata: Any = ModuleType("importlib.metadata")
     metadata.version = lambda _name: ""

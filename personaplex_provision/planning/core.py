@@ -6,15 +6,24 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+_LOADING = threading.Lock()
+"Held by the one of several threads that imports it."
 
-@lru_cache(maxsize=1)
+
 def core() -> Any:
     """The compiled module: `SchemaValidator`, `ValidationError`."""
+    with _LOADING:
+        return _core()
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
     spec = None if "pydantic_core" in sys.modules else importlib.util.find_spec("pydantic_core")
     if spec is None:
         return importlib.import_module("pydantic_core")

@@ -27,7 +27,7 @@ from personaplex_provision.executors import stripping
 ROOT = Path(__file__).parents[1]
 KINDS = "personaplex_provision.agent.resources."
 _HELPERS = re.compile(r"^\s*from personaplex_provision\.agent\.resources(?:\.(\w+))? import (.*)", re.MULTILINE)
-FORMAT = b"3"
+FORMAT = b"4"
 "Part of every digest; raised when the form of a bundle changes."
 _BUILDING = threading.Lock()
 

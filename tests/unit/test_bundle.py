@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import marshal
+import sys
+import types
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +47,14 @@ def test_stripping_removes_documentation_and_comments_and_keeps_every_line_numbe
     scope: dict[str, object] = {}
     exec(compile(text, "sample", "exec"), scope)
     assert scope["f"]() == "kept\n    as it is\n# not a comment"  # type: ignore[operator]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="this Python has no columns")
+def test_compiled_code_tells_the_line_of_every_instruction_and_no_column() -> None:
+    codes: Any = stripping.compiled(SAMPLE, "sample"), compile(SAMPLE, "sample", "exec")
+    found, plain = (next(one for one in code.co_consts[::-1] if isinstance(one, types.CodeType)) for code in codes)
+    assert [line for line, *_ in found.co_positions()] == [line for line, *_ in plain.co_positions()]
+    assert {tuple(columns) for _, _, *columns in found.co_positions()} <= {(None, None), (0, 0)}
 
 
 @pytest.mark.parametrize("name", sorted(bundle._sources()))

@@ -21,6 +21,8 @@ FULL = 1000
 "Messages waiting for one peer above which those who produce output wait for it."
 GATHER = 0.02
 "Seconds for which news that nobody waits for are gathered: a packet each would cost both ends more than the steps."
+LONGEST = 0.2
+"Seconds to which that grows while there is more and more to tell; a view is drawn about as often."
 STALLED = 15.0
 "Seconds without room after which a peer counts as gone; the journal tells it the rest when it comes back."
 
@@ -69,12 +71,15 @@ class Peer:
             self._changed.wait_for(lambda: self.gone or not self._waiting, patience)
 
     def _write(self) -> None:
+        patience = 0.0
         while True:
+            began = time.monotonic()
             with self._changed:
                 self._changed.wait_for(lambda: self.gone or bool(self._waiting), self._beat)
                 some = bool(self._waiting)
             if some:
-                self._pressing.wait(GATHER)
+                patience = GATHER if time.monotonic() - began > LONGEST else min(patience + GATHER, LONGEST)
+                self._pressing.wait(patience)
             self._pressing.clear()
             with self._changed:
                 if self.gone:

@@ -157,7 +157,7 @@ class Agent:
         from personaplex_provision.agent import front
         from personaplex_provision.agent.journal import read
 
-        answers = bool(message.get("answers"))
+        answers, channel.packing = bool(message.get("answers")), bool(message.get("packs"))
         with journal.standing():
             missed = front.events(read(self.session.store, journal.run), int(message.get("after", 0)))
             told = {"type": "attached", "run": journal.run, "live": True, "heard": self._heard}
@@ -213,6 +213,7 @@ class Agent:
 
         if message.get("root"):
             self.session.store.root = message["root"]
+        self.session.channel.packing = bool(message.get("packs"))
         reply: Message = {"type": "hello", "pid": os.getpid(), "root": self.session.store.root}
         if message.get("facts", True):
             from personaplex_provision.agent.facts import gather

@@ -3,6 +3,7 @@
 A frame is one byte of type, four bytes of big-endian payload length, and the payload:
 
     J  message: a JSON object            Z  message: the same, zlib-compressed
+    E  events, a line each (`events.py`)       F  the same, zlib-compressed
     B  a piece of a blob: 32 bytes of digest, one byte "last piece?", at most 256 KiB of data
     C  the same, its data zlib-compressed
     S  secrets: a JSON object of name -> value, in a frame of its own so that no log of messages can hold it
@@ -12,6 +13,7 @@ Both ends use this file. Nothing is ever unpickled, and what the other end may m
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import select
@@ -19,8 +21,9 @@ import struct
 import threading
 import time
 import zlib
-from typing import Any, BinaryIO, Iterable, Iterator, Optional, Union
+from typing import Any, BinaryIO, Deque, Iterator, List, Optional, Sequence, Union
 
+from personaplex_provision.agent import events
 from personaplex_provision.agent.digests import sha256
 from personaplex_provision.agent.row import NamedTuple
 
@@ -97,18 +100,33 @@ class Channel:
 
     def __init__(self, stream: Any, pending: bytes = b"") -> None:
         self.stream = stream
+        self.packing = False
+        "Whether the other end takes events in one frame: those of other versions may not."
+        self.heard = events.Heard()
+        "What events said before; one for all channels of a command."
         self._pending = bytearray(pending)
+        self._received: Deque[Received] = collections.deque()
+        "What came and no `receive` has returned."
         self._sending = threading.Lock()
 
     def send(self, message: dict[str, Any]) -> None:
         """Sends one message. Raises OSError when the other end is gone."""
         self._write(encode(message))
 
-    def send_many(self, messages: Iterable[dict[str, Any]]) -> None:
+    def send_many(self, messages: Sequence[dict[str, Any]]) -> None:
         """Sends messages in order as a single write, which is a single packet when they are small."""
-        data = b"".join([encode(one) for one in messages])
-        if data:
-            self._write(data)
+        frames, at = [], 0
+        while at < len(messages):
+            end = at
+            while self.packing and end < len(messages) and events.alike(messages[end]):
+                end += 1
+            if end > at + 1:
+                frames.append(_packed(b"E", b"F", events.pack(messages[at:end])))
+            else:
+                frames.append(encode(messages[at]))
+            at = max(end, at + 1)
+        if frames:
+            self._write(b"".join(frames))
 
     def send_blob(self, sha256: str, content: Union[bytes, BinaryIO]) -> None:
         """Sends content piece by piece; messages of other threads may travel between the pieces."""
@@ -135,23 +153,24 @@ class Channel:
         Raises EOFError when the other end closed, TimeoutError when no whole frame came within `timeout` seconds
         (what came so far is kept), ProtocolError when it is not a frame.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        self._fill(HEAD.size, deadline)
-        kind, size = HEAD.unpack_from(self._pending)
-        if kind not in b"JZBCS" or size > LIMIT:
-            raise ProtocolError(f"not a frame: type {kind!r}, {size} bytes")
-        self._fill(HEAD.size + size, deadline)
-        with memoryview(self._pending) as view:
-            payload = bytes(view[HEAD.size:HEAD.size + size])
-        del self._pending[:HEAD.size + size]
-        return decode(kind, payload)
+        if not self._received:
+            self._received.extend(self._frame(timeout))
+        return self._received.popleft()
+
+    def receive_all(self, timeout: Optional[float] = None) -> List[Received]:
+        """All that has come, in order, at least one; waits and raises as `receive` does."""
+        found = list(self._received) or self._frame(timeout)
+        self._received.clear()
+        while len(self._pending) >= HEAD.size + self._size():
+            found += self._frame(None)
+        return found
 
     def waiting(self) -> bool:
         """Whether bytes have been read from the stream that no `receive` has returned yet.
 
         Ask before waiting on `fileno()`: the descriptor knows nothing of them.
         """
-        return bool(self._pending)
+        return bool(self._received or self._pending)
 
     def taken(self) -> bytes:
         """Takes what has been read from the stream and no `receive` has returned."""
@@ -171,6 +190,31 @@ class Channel:
     def _write(self, data: bytes) -> None:
         with self._sending:
             self.stream.write(data)
+
+    def _frame(self, timeout: Optional[float]) -> List[Received]:
+        """What the next frame holds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._fill(HEAD.size, deadline)
+        size = HEAD.size + self._size()
+        self._fill(size, deadline)
+        with memoryview(self._pending) as view:
+            kind, payload = bytes(view[:1]), bytes(view[HEAD.size:size])
+        del self._pending[:size]
+        if kind not in b"EF":
+            return [decode(kind, payload)]
+        try:
+            return list(events.unpack(payload if kind == b"E" else _inflate(payload), self.heard))
+        except (ValueError, TypeError, zlib.error, RecursionError) as error:
+            raise ProtocolError(f"events cannot be decoded ({type(error).__name__})") from None
+
+    def _size(self) -> int:
+        """Bytes of the payload of the frame that begins what has been read; 0 where not even that can be told."""
+        if len(self._pending) < HEAD.size:
+            return 0
+        kind, size = HEAD.unpack_from(self._pending)
+        if kind not in b"JZEFBCS" or size > LIMIT:
+            raise ProtocolError(f"not a frame: type {kind!r}, {size} bytes")
+        return int(size)
 
     def _fill(self, size: int, deadline: Optional[float]) -> None:
         while len(self._pending) < size:
@@ -194,11 +238,7 @@ def encode(message: dict[str, Any]) -> bytes:
     data = _json({key: value for key, value in message.items() if key not in ready} if ready else message)
     if ready:
         data = b"%b,%b}" % (data[:-1], ",".join([f'"{key}":{text}' for key, text in ready.items()]).encode("ascii"))
-    if len(data) > WORTH_COMPRESSING:
-        packed = zlib.compress(data, 1)
-        if len(packed) < len(data):
-            return _frame(b"Z", packed)
-    return _frame(b"J", data)
+    return _packed(b"J", b"Z", data)
 
 
 def decode(kind: bytes, payload: bytes) -> Received:
@@ -237,6 +277,15 @@ def digest_of(content: bytes) -> str:
 
 def _json(value: Any) -> bytes:
     return _TEXT(value).encode("ascii")
+
+
+def _packed(plain: bytes, compressed: bytes, data: bytes) -> bytes:
+    """A frame of the type `plain`, or `compressed` where that helps."""
+    if len(data) > WORTH_COMPRESSING:
+        packed = zlib.compress(data, 1)
+        if len(packed) < len(data):
+            return _frame(compressed, packed)
+    return _frame(plain, data)
 
 
 def _frame(kind: bytes, *parts: bytes) -> bytes:

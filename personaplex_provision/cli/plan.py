@@ -73,15 +73,16 @@ def chains(fleet: Fleet) -> dict[str, list[str]]:
     from personaplex_provision.planning.order import critical_path
 
     found: dict[str, list[str]] = {}
+    steps: dict[tuple[object, ...], list[str]] = {}
+    "What was found for a graph and those of its tasks that are steps: hosts that do the same share their edges."
     for name, host in fleet.hosts.items():
         chain: list[str] = []
         for part in host.parts:
-            weights = {
-                address: 0.0 if part.entries.get(address, {}).get("action", "none") == "none" else 1.0
-                for address in part.graph.tasks
-            }
-            path, length = critical_path(part.graph, weights)
-            if length:
-                chain += [part.graph.tasks[one].name or one for one in path if weights[one]]
+            idle = [one for one, entry in part.entries.items() if entry.get("action", "none") == "none"]
+            weights = dict.fromkeys(part.graph.tasks, 0.0) | dict.fromkeys(part.entries, 1.0) | dict.fromkeys(idle, 0.0)
+            key = id(part.graph.edges), *weights.items()
+            if key not in steps:
+                steps[key] = [one for one in critical_path(part.graph, weights)[0] if weights[one]]
+            chain += [part.graph.tasks[one].name or one for one in steps[key]]
         found[name] = chain
     return found

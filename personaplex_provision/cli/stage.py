@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from personaplex_provision.runs.profile import Profile
 
 
+_USUAL = frozenset({"plan_task", "task_start", "task_progress", "task_output", "task_end", "handler_owed"})
+"Events in which only the plan, the progress and the view take an interest."
+
+
 class Stage:
     """The reports of one run; `report` takes its events."""
 
@@ -46,13 +50,14 @@ class Stage:
                 take(event)
 
     def together(self, events: list[dict[str, Any]]) -> None:
-        """Takes what a plan says of tasks in state, all of one host."""
-        if self._lines is not None or self.output.verbosity > 0:
+        """Takes events of one host that came together."""
+        if self._view is None or any(event["type"] not in _USUAL for event in events):
             for event in events:
                 self.report(event)
             return
         self.planned.together(events)
         self.progress.together(events)
+        self._view.together(events)
 
     def profile(self, options: Options) -> Profile | None:
         """What gathers where the time goes, when `--profile` was given."""

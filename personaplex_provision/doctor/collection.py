@@ -28,12 +28,12 @@ class Collected(Examined):
                 task.register = "file"  # so that what the program says comes here
         super().verify(part, tags, skip_tags)
 
-    def _event(self, event: Event) -> None:
+    def _heard(self, event: Event) -> list[Event]:
         task = self._names.get(event.get("task", ""))
         if event["type"] == "task_end" and task is not None and task.role == "bundle":
             self.files[task.name] = _text(event)
-            return  # collected, and not judged
-        super()._event(event)
+            return []  # collected, and not judged
+        return super()._heard(event)
 
     def history(self) -> list[Event]:
         """The runs recorded on the host; none when they cannot be read."""

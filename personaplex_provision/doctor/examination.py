@@ -38,7 +38,7 @@ class Examined(Verifying):
                 task.register = "said"  # so that what it says comes here
         super().verify(part, tags, skip_tags)
 
-    def _event(self, event: Event) -> None:
+    def _heard(self, event: Event) -> list[Event]:
         said = event.get("result", {}).get("stdout", "") if event.get("name") in (_JOURNAL, _CHECKUP) else ""
         if said:
             if event["name"] == _JOURNAL:
@@ -46,7 +46,7 @@ class Examined(Verifying):
             else:
                 self.checkup = str(said)
             event = {key: value for key, value in event.items() if key != "result"}
-        super()._event(event)
+        return super()._heard(event)
 
     journal = checkup = ""
 
@@ -60,10 +60,11 @@ class Examination(VerifyingFleet):
         self.findings: list[Finding] = []
         super().__init__(project, report)
 
-    def tell(self, event: Event) -> None:
-        if event["type"] == "task_end" and event["outcome"] == "failed":
-            self.findings += _of_check(event)
-        super().tell(event)
+    def tell_all(self, events: list[Event]) -> None:
+        for event in events:
+            if event["type"] == "task_end" and event["outcome"] == "failed":
+                self.findings += _of_check(event)
+        super().tell_all(events)
 
     def examine(self) -> int:
         """Looks at every host; 0 when all could be asked, else what kept us from it. Raises InvalidError."""

@@ -24,6 +24,8 @@ class Lines:
         self._live = live
         "With a live view, what it shows itself is left out."
         self._told: dict[tuple[str, str], float] = {}
+        self._names: dict[str, str] = {}
+        "What was written of the names of tasks."
 
     def __call__(self, event: Event) -> list[str]:
         """The lines of an event; none for what is not worth one."""
@@ -48,7 +50,7 @@ class Lines:
         self._told[event["host"], str(event.get("task"))] = time.monotonic()
         if self._verbosity < 1 or self._live:
             return []
-        return [f"{event['host']}: started: {_name(event)}"]
+        return [f"{event['host']}: started: {self._name(event)}"]
 
     def _task_progress(self, event: Event) -> list[str]:
         key = event["host"], str(event.get("task"))
@@ -59,7 +61,7 @@ class Lines:
         text = ", ".join(part for part in (
             one_line(event.get("text") or ""), numbers.progress(done, total) if done or total else "",
         ) if part)
-        return [f"{event['host']}: {_name(event)}: {text}"]
+        return [f"{event['host']}: {self._name(event)}: {text}"]
 
     def _task_output(self, event: Event) -> list[str]:
         return [f"{event['host']}: | {clean(event.get('line', ''))}"] if self._verbosity >= 1 else []
@@ -77,7 +79,7 @@ class Lines:
         tail = f": {reason}" if reason else ""
         if event.get("ignored"):
             tail += " (ignored)"
-        lines = [f"{event['host']}: {word}: {_name(event)}{time_}{tail}"]
+        lines = [f"{event['host']}: {word}: {self._name(event)}{time_}{tail}"]
         if event.get("message") is not None and event.get("kind") == "debug":
             lines += [MARGIN + line for line in _message(event["message"])]
         lines += self._details(event)
@@ -92,7 +94,7 @@ class Lines:
         word = {"changed": "undone", "skipped": "left as it is"}.get(str(outcome), str(outcome))
         colour = COLOURS.get(str(outcome), "red")
         reason = one_line(event.get("reason") or "")
-        lines = [f"{event['host']}: {self._style(word, colour)}: {_name(event)}{': ' + reason if reason else ''}"]
+        lines = [f"{event['host']}: {self._style(word, colour)}: {self._name(event)}{': ' + reason if reason else ''}"]
         lines += self._details(event)
         if event.get("diagnostic"):
             lines += _indented(diagnostics.render(diagnostics.of_event(event["diagnostic"]), self._style))
@@ -104,7 +106,7 @@ class Lines:
             return []
         self._told[key] = time.monotonic()
         names = ", ".join(one_line(one) for one in event.get("handlers") or ())
-        return [f"{event['host']}: notified: {names or _name(event)}"]
+        return [f"{event['host']}: notified: {names or self._name(event)}"]
 
     def _diagnostic(self, event: Event) -> list[str]:
         found = diagnostics.of_event(event)
@@ -120,6 +122,12 @@ class Lines:
             lines += difference.text(str(event["preview"]), self._style, MARGIN)
         return lines
 
+    def _name(self, event: Event) -> str:
+        name = event.get("name") or event.get("task") or ""
+        if name not in self._names:
+            self._names[name] = one_line(name)
+        return self._names[name]
+
 
 def clean_lines(text: str) -> list[str]:
     """The lines of a text."""
@@ -132,7 +140,3 @@ def _message(message: Any) -> list[str]:
 
 def _indented(text: str) -> list[str]:
     return [MARGIN + line for line in text.splitlines()]
-
-
-def _name(event: Event) -> str:
-    return one_line(event.get("name") or event.get("task") or "")

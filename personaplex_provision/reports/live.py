@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -33,9 +34,13 @@ class Live:
         self._screen: Screen | None = None
 
     def __call__(self, event: dict[str, Any]) -> None:
+        self.together([event])
+
+    def together(self, events: Sequence[dict[str, Any]]) -> None:
+        """Takes events that came together."""
         with self._lock:
-            found = self._lines(event)
-            if self._screen is None and event["type"] != "summary":
+            found = [line for event in events for line in self._lines(event)]
+            if self._screen is None and any(event["type"] != "summary" for event in events):
                 self._screen = self._open()
             if found:
                 self._console.print(Text.from_ansi("\n".join(found)), soft_wrap=True)

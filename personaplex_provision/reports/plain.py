@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from personaplex_provision.reports.lines import Lines
@@ -18,8 +19,12 @@ class Plain:
         self._unread = False
 
     def __call__(self, event: dict[str, Any]) -> None:
+        self.together([event])
+
+    def together(self, events: Sequence[dict[str, Any]]) -> None:
+        """Takes events that came together."""
         with self._lock:
-            self._write(self._lines(event))
+            self._write([line for event in events for line in self._lines(event)])
 
     def say(self, text: str) -> None:
         """Writes lines of ours among those of the events."""

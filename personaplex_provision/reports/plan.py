@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from personaplex_provision.agent.space import human, said
@@ -19,6 +19,8 @@ _WORDS = {"none": "in state", "create": "create", "update": "change", "delete": 
 MARGIN = " " * 6
 _WORTH = 1_000_000
 "Bytes from which on what applying takes of a file system is told, unless less is free there."
+_LONG = 12
+"Steps of a critical path that are named without -v."
 PREVIEW = 40
 "Lines of a text diff that are shown without -v."
 
@@ -30,11 +32,12 @@ def render(
     totals = planned.totals()
     lines: list[str] = []
     if verbosity >= 0:
+        steps = Steps(style, verbosity)
         for group in planned.groups():
             quiet = not group[0].pending() and not group[0].unreachable and not _notes(group[0], style)
             if verbosity == 0 and quiet:
                 continue
-            lines += [*_group(group, style, verbosity, (chains or {}).get(group[0].name, ())), ""]
+            lines += [*_group(group, style, verbosity, steps, (chains or {}).get(group[0].name, ())), ""]
     lines += _totals(totals, len(planned.hosts), style)
     return "\n".join(lines) + "\n"
 
@@ -50,16 +53,33 @@ def question(totals: Totals) -> str:
     return text
 
 
-def _group(group: list[HostPlanned], style: Style, verbosity: int, chain: Sequence[str]) -> list[str]:
+class Steps:
+    """Lines of steps; hosts that plan the same have the same entries, which are written once."""
+
+    def __init__(self, style: Style, verbosity: int) -> None:
+        self._style = style
+        self._verbosity = verbosity
+        self._written: dict[tuple[int, int, int], list[str]] = {}
+
+    def lines(self, entries: Sequence[Event]) -> Iterator[str]:
+        """What is said of the steps, in columns."""
+        kinds = max((len(str(one.get("kind", ""))) for one in entries), default=0)
+        names = min(max((len(_name(one)) for one in entries), default=0), 60)
+        for entry in entries:
+            key = id(entry), kinds, names
+            if key not in self._written:
+                self._written[key] = _task(entry, self._style, self._verbosity, kinds, names)
+            yield from self._written[key]
+
+
+def _group(
+    group: list[HostPlanned], style: Style, verbosity: int, steps: Steps, chain: Sequence[str],
+) -> list[str]:
     first = group[0]
     lines = [_header(group, style)]
     if first.unreachable:
         return [*lines, f"  {style('unreachable: not planned', 'red')}"]
-    shown = [one for one in first.entries if one["action"] != "none" or verbosity > 0]
-    kinds = max((len(str(one.get("kind", ""))) for one in shown), default=0)
-    names = min(max((len(_name(one)) for one in shown), default=0), 60)
-    for entry in shown:
-        lines += _task(entry, style, verbosity, kinds, names)
+    lines += steps.lines([one for one in first.entries if one["action"] != "none" or verbosity > 0])
     later = sum(bool(one.get("later")) for one in first.entries)
     checks = sum(bool(one.get("verify")) for one in first.entries)
     same = sum(one["action"] == "none" and not one.get("skipped") for one in first.entries) - later - checks
@@ -70,7 +90,11 @@ def _group(group: list[HostPlanned], style: Style, verbosity: int, chain: Sequen
         lines.append(style(f"  = {', '.join(rest)}", "dim"))
     lines += [*_notes(first, style), *_space(group, style)]
     if len(chain) > 1 and len(first.pending()) > 1:
-        path = " → ".join(one_line(one, 40) for one in chain)
+        names = [one_line(one, 40) for one in chain]
+        if verbosity < 1 and len(names) > _LONG:
+            half = _LONG // 2
+            names[half:-half] = [f"… {len(names) - 2 * half} more (-v shows them) …"]
+        path = " → ".join(names)
         lines.append(style(f"  critical path ({counted(len(chain), 'step')}): {path}", "dim"))
     return lines
 

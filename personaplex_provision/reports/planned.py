@@ -19,6 +19,10 @@ _PASSING = frozenset({"schema", "ts", "run", "type", "host", "seconds"})
 "What an event has that its entry does not need."
 
 
+_READ = ("task", "name", "kind", "action", "reversible", "diff", "preview", "reason", "problem", "skipped", "verify")
+"What of an entry is read by people."
+
+
 @dataclass
 class HostPlanned:
     """The plan of one host."""
@@ -36,13 +40,13 @@ class HostPlanned:
         """The entries that will, or may, change something."""
         return [one for one in self.entries if one["action"] != "none"]
 
-    def signature(self) -> str:
-        """Equal for hosts whose plans read the same."""
-        named = ("task", "name", "kind", "action", "reversible", "diff", "preview", "reason", "problem", "skipped",
-                 "verify")
-        plain = [[one.get(name) for name in named] for one in self.entries]
-        space = [[one["mount"], one["needed"], one["images"]] for one in self.space]
-        return json.dumps([plain, self.exit, self.unreachable, space], sort_keys=True, default=str)
+    def signature(self, written: dict[int, str]) -> tuple[object, ...]:
+        """Equal for hosts whose plans read the same; `written` holds what was written of an entry, by its identity."""
+        for one in self.entries:
+            if id(one) not in written:
+                written[id(one)] = json.dumps([one.get(name) for name in _READ], sort_keys=True, default=str)
+        space = tuple((one["mount"], one["needed"], one["images"]) for one in self.space)
+        return (tuple(written[id(one)] for one in self.entries), self.exit, self.unreachable, space)
 
 
 @dataclass
@@ -96,10 +100,11 @@ class Planned:
                 host.space = list(event.get("space", []))
 
     def together(self, events: Sequence[Event]) -> None:
-        """Takes `plan_task` events of one host."""
-        with self._lock:
-            host = self._of(str(events[0]["host"]))
-            host.entries += map(self._kept, events)
+        """Takes events of one host."""
+        found = [event for event in events if event["type"] == "plan_task"]
+        if found:
+            with self._lock:
+                self._of(str(found[0]["host"])).entries += map(self._kept, found)
 
     def _of(self, name: str) -> HostPlanned:
         if name not in self.hosts:
@@ -116,9 +121,10 @@ class Planned:
 
     def groups(self) -> list[list[HostPlanned]]:
         """Hosts whose plans are the same, together, in the order of the first of them."""
-        found: dict[str, list[HostPlanned]] = {}
+        found: dict[tuple[object, ...], list[HostPlanned]] = {}
+        written: dict[int, str] = {}
         for host in self.hosts.values():
-            found.setdefault(host.signature(), []).append(host)
+            found.setdefault(host.signature(written), []).append(host)
         return list(found.values())
 
     def totals(self) -> Totals:

@@ -72,10 +72,11 @@ class Progress:
                 self._host(event, self._of(str(event["host"])))
 
     def together(self, events: Sequence[Event]) -> None:
-        """Takes `plan_task` events of one host, all of tasks in state."""
+        """Takes events of one host about its tasks."""
         with self.lock:
             host = self._of(str(events[0]["host"]))
-            host.phase, host.planned = "planning", host.planned + len(events)
+            for event in events:
+                self._host(event, host)
 
     def _of(self, name: str) -> HostProgress:
         if name not in self.hosts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TextIO
 
 from personaplex_provision.reports.lines import Lines
@@ -18,6 +18,10 @@ class View(Protocol):
 
     def __call__(self, event: Event) -> None:
         """Takes an event."""
+        ...
+
+    def together(self, events: Sequence[Event]) -> None:
+        """Takes events that came together."""
         ...
 
     def say(self, text: str) -> None:

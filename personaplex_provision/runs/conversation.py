@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -39,9 +40,9 @@ class AgentRefused(AgentError):
 
 
 class Conversation:
-    """One channel; `tell` gets every event, `answers` maps a question's type to who answers it."""
+    """One channel; `tell` gets the events, `answers` maps a question's type to who answers it."""
 
-    def __init__(self, host: str, channel: Channel, tell: Callable[[Event], None]) -> None:
+    def __init__(self, host: str, channel: Channel, tell: Callable[[list[Event]], None]) -> None:
         self.host = host
         self.channel = channel
         self.tell = tell
@@ -51,6 +52,8 @@ class Conversation:
         self.got = 0
         "Answers to orders that came since the run began."
         self._silence: float | None = None
+        self._came: collections.deque[Event] = collections.deque()
+        "What was received and not looked at yet."
         self.stuck = False
         "Whether a question could not be answered: the agent waits, and is of no use any more."
         self._sending = threading.Lock()
@@ -73,8 +76,12 @@ class Conversation:
 
     def follow(self, *until: str) -> Event:
         """Tells events and answers questions until a message of a type in `until`."""
+        news: list[Event] = []
         while True:
-            message = self._receive()
+            if not self._came:
+                news = self._told(news)
+                self._came.extend(self._receive())
+            message = self._came.popleft()
             kind = message["type"]
             told = message.pop("n", 0)
             number = told if isinstance(told, int) else 0
@@ -82,25 +89,38 @@ class Conversation:
                 continue  # told before the connection was lost
             if kind != "handler_owed":  # what comes next has the same number
                 self.last = max(self.last, number)
+            if kind in EVENTS and kind not in until:
+                news.append(message)
+                continue
+            news = self._told(news)
             self.got += kind in _REPLIES
             if kind in until:
                 return message
             if kind == "failed":
-                what = AgentBug if message.get("bug") else AgentRefused if message.get("refused") else AgentError
-                raise what(Diagnostic(
-                    f"{self.host}: {message.get('summary') or 'the agent failed'}", str(message.get("detail") or ""),
-                    hint=str(message.get("hint") or ""),
-                ))
-            if kind in EVENTS:
-                self.tell(message)
-            elif kind in self.answers:
-                try:
-                    answer = self.answers[kind](message)
-                except ProvisionError:
-                    self.stuck = True
-                    raise
-                if answer is not None:
-                    self.send({**answer, "type": kind, "id": message.get("id", 0)})
+                raise self._failure(message)
+            if kind in self.answers:
+                self._answer(kind, message)
+
+    def _told(self, news: list[Event]) -> list[Event]:
+        if news:
+            self.tell(news)
+        return []
+
+    def _answer(self, kind: str, message: Event) -> None:
+        try:
+            answer = self.answers[kind](message)
+        except ProvisionError:
+            self.stuck = True
+            raise
+        if answer is not None:
+            self.send({**answer, "type": kind, "id": message.get("id", 0)})
+
+    def _failure(self, message: Event) -> AgentError:
+        what = AgentBug if message.get("bug") else AgentRefused if message.get("refused") else AgentError
+        return what(Diagnostic(
+            f"{self.host}: {message.get('summary') or 'the agent failed'}", str(message.get("detail") or ""),
+            hint=str(message.get("hint") or ""),
+        ))
 
     def count_from_here(self, silence: float) -> None:
         """A run begins: what it tells is counted, and `silence` seconds without a word mean that it is lost."""
@@ -112,18 +132,18 @@ class Conversation:
         self.last, self.got, self._silence = before.last, before.got, before._silence
         self.answers = before.answers
 
-    def _receive(self) -> Event:
+    def _receive(self) -> list[Event]:
         try:
-            message = typed(self.channel.receive(self._silence))
+            found = [typed(one) for one in self.channel.receive_all(self._silence)]
         except TimeoutError:
             raise self._lost(f"nothing was heard for {self._silence:g} seconds") from None
         except (EOFError, OSError) as error:
             raise self._lost(str(error)) from None
         except ProtocolError as error:
             raise self._lost(f"what arrived makes no sense: {error}") from None
-        if isinstance(message, (BlobChunk, Secrets)):
+        if any(isinstance(one, (BlobChunk, Secrets)) for one in found):
             raise self._lost("the host sent what only the controller sends")
-        return message
+        return [one for one in found if isinstance(one, dict)]
 
     def _lost(self, why: str) -> UnreachableError:
         return UnreachableError(Diagnostic(

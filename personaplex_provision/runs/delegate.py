@@ -29,7 +29,7 @@ def carry_out(made: Made, stock: Stock, planning: bool) -> Event:
     except ProvisionError as error:
         return _failed(error)
     try:
-        talk = Conversation("localhost", agent.channel, seen.append)
+        talk = Conversation("localhost", agent.channel, seen.extend)
         talk.answers["blob"] = lambda message: send(agent.channel, stock, message)
         talk.answers["judge"] = lambda message: made.judges[message["task"]].verdict(
             message["result"], int(message["attempt"]))

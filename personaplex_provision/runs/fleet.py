@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from personaplex_provision.agent.events import Heard
 from personaplex_provision.errors import (
     Diagnostic,
     InvalidError,
@@ -57,7 +58,7 @@ class Fleet:
         self.profile: Profile | None = None
         "Where the time goes, when that was asked for."
         self.together: Callable[[list[Event]], None] | None = None
-        "Takes what is said of many tasks of one host at once, where the report can."
+        "Takes events of one host that came together, where the report can."
         self.errors: list[ProvisionError] = []
         self.refused = False
         self._report = report
@@ -66,6 +67,7 @@ class Fleet:
         self._compiling = threading.Lock()
         self._parts: dict[tuple[int, str], Part] = {}
         self._dialling = dialling or Dialling()
+        self._heard = Heard()
         self.selected = [self.project.hosts(play) for play in self.playbook.plays]
         self._shared = Shared(many=len({name for names in self.selected for name in names}) > 1)
         self._chosen = [frozenset(names) for names in self.selected]
@@ -74,16 +76,19 @@ class Fleet:
 
     def tell(self, event: Event) -> None:
         """Adds what every event has and hands it to the reports."""
+        self.tell_all([event])
+
+    def tell_all(self, events: list[Event]) -> None:
+        """As `tell`, for events of one host."""
         stamp = {"schema": 1, "ts": round(time.time(), 3), "run": self.run}
-        entries = event["entries"] if event["type"] == "plan_same" else [event]
         with self._lock:
             if self.profile is not None:
-                for one in entries:
+                for one in events:
                     self.profile(one)
-            if self.together is not None and len(entries) > 1:
-                self.together([{**stamp, **one} for one in entries])
+            if self.together is not None and len(events) > 1:
+                self.together([{**stamp, **one} for one in events])
             else:
-                for one in entries:
+                for one in events:
                     self._report({**stamp, **one})
 
     def summary(self, code: int) -> int:
@@ -118,7 +123,7 @@ class Fleet:
         plays = [play for play, hosts in zip(self.playbook.plays, self.selected, strict=True) if name in hosts]
         connection = self.project.reach(name, plays)
         host = self.make(name, connection, self.tell, self.project.options)
-        host.dialling = self._dialling
+        host.dialling, host.heard, host.tell_all = self._dialling, self._heard, self.tell_all
         host.kinds = {kind for play in plays for kind in self.project.survey(play).kinds}
         return host
 

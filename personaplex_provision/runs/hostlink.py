@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from personaplex_provision.agent.events import Heard
 from personaplex_provision.executors.bootstrap import Agent, start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.runs.conversation import Answer, Conversation, Event
@@ -31,6 +32,10 @@ class HostLink:
         self.spent = Phases()
         self.dialling = Dialling()
         "Where the connection may have been begun already."
+        self.heard = Heard()
+        "What events said before, here and on the other hosts of the command."
+        self.tell_all: Callable[[list[Event]], None] | None = None
+        "Who takes many events at once."
         self.reaching = 0.0
         "Since when, monotonic, the host is being reached; 0 when it is not."
         self.kinds: set[str] = set()
@@ -44,7 +49,7 @@ class HostLink:
 
     def connect(self) -> Event:
         """Starts the agent; returns its hello, facts included. Raises UnreachableError."""
-        hello = {"type": "hello", "facts": self._facts, "kinds": sorted(self.kinds)}
+        hello = {"type": "hello", "facts": self._facts, "kinds": sorted(self.kinds), "packs": True}
         self.reaching = time.monotonic()
         try:
             with self.spent.spending("connect"):
@@ -59,13 +64,14 @@ class HostLink:
         return self.hello
 
     def _conversation(self, agent: Agent) -> Conversation:
-        talk = Conversation(self.name, agent.channel, self._event)
+        agent.channel.heard = self.heard
+        talk = Conversation(self.name, agent.channel, self._events)
         talk.answers = self._answers()
         return talk
 
     def _reconnect(self) -> Conversation:
         """A conversation over a new connection, for coming back to a run."""
-        hello: Event = {"type": "hello", "facts": False}
+        hello: Event = {"type": "hello", "facts": False, "packs": True}
         agent = start_agent(self.connection, [hello])
         self.close()
         self._agent, self._sent_secrets = agent, set()
@@ -112,7 +118,7 @@ class HostLink:
 
     def watch(self, run: str) -> Event:
         """Follows a run that somebody else began to its end: its `run` and `outcome`."""
-        found = self._talk.ask({"type": "attach", "run": run, "after": 0}, "attached")
+        found = self._talk.ask({"type": "attach", "run": run, "after": 0, "packs": True}, "attached")
         if found["live"]:
             self._told({"type": "diagnostic", "severity": "info", "summary": f"attached to the run {found['run']}"})
             found["outcome"] = self._talk.follow("run_end")["outcome"]
@@ -148,8 +154,9 @@ class HostLink:
         """Who answers what the agent asks, by the type of the question."""
         return {}
 
-    def _event(self, event: Event) -> None:
-        self._told(event)
+    def _events(self, events: list[Event]) -> None:
+        for event in events:
+            self._told(event)
 
     def _told(self, event: Event) -> None:
         self._tell({**event, "host": self.name})

@@ -222,14 +222,25 @@ class HostRun(HostLink):
 
     # events and results
 
-    def _event(self, event: Event) -> None:
-        kind, address = event["type"], event.get("task", "")
-        if kind == "plan_same":
-            self._same(event["tasks"])
-            return
+    def _events(self, events: list[Event]) -> None:
+        found: list[Event] = []
+        for event in events:
+            if event["type"] == "plan_same":
+                found += self._same(event["tasks"])
+            else:
+                found += self._heard(event)
+        if self.tell_all is not None:
+            self.tell_all(found)
+        else:
+            for event in found:
+                self._tell(event)
+
+    def _heard(self, event: Event) -> list[Event]:
+        """Takes an event; what is to be told of it."""
+        kind, address, name = event["type"], event.get("task", ""), {"host": self.name}
         if kind == "plan_task":
-            self._planned(event, address)
-        elif kind == "task_end":
+            return self._planned({**event, **name}, address)
+        if kind == "task_end":
             self.outcome.count(event["outcome"])
             result = event.get("result")
             task = self._names.get(address)
@@ -242,9 +253,9 @@ class HostRun(HostLink):
                     assert self.context is not None
                     self._failures.append(task.verify is not None)
                     results.keep_failure(self.context.results, self._names, task, event)
-        self._tell({**event, "host": self.name})
+        return [{**event, **name}]
 
-    def _same(self, found: list[list[Any]]) -> None:
+    def _same(self, found: list[list[Any]]) -> list[Event]:
         """Tasks of which a plan has nothing to say but that they are in state."""
         assert self._part is not None
         entries = []
@@ -256,10 +267,11 @@ class HostRun(HostLink):
             }
             self._part.entries[address] = event
             entries.append(event)
-        self._tell({"type": "plan_same", "host": self.name, "entries": entries})
+        return entries
 
-    def _planned(self, event: Event, address: str) -> None:
+    def _planned(self, event: Event, address: str) -> list[Event]:
         assert self._part is not None
+        told: list[Event] = []
         if "observed" in event:
             self.observed[address] = event.pop("observed")
         task = self._task(address)
@@ -272,9 +284,9 @@ class HostRun(HostLink):
         refusing = event["kind"] in ("assert", "fail") or event["kind"].startswith("check_")
         if event.get("problem") and refusing and self._refuses(address):
             self.outcome.exit = 10
-            self._tell({"type": "diagnostic", "severity": "error", "host": self.name, "task": address,
-                        "summary": f'{event["name"]}: {event["problem"]}', "detail": event.get("detail", ""),
-                        "hint": event.get("hint", "")})
+            told.append({"type": "diagnostic", "severity": "error", "host": self.name, "task": address,
+                         "summary": f'{event["name"]}: {event["problem"]}', "detail": event.get("detail", ""),
+                         "hint": event.get("hint", "")})
         if action == "unknown":
             self.outcome.unknown += 1
         elif action != "none":
@@ -287,6 +299,7 @@ class HostRun(HostLink):
             self.outcome.classes[name] = self.outcome.classes.get(name, 0) + 1
         if task is not None and (task.register or task.judged):
             self._register(address, results.of_plan(task, event))
+        return [*told, event]
 
     def _refuses(self, address: str) -> bool:
         """Whether a check that already fails forbids the whole run: nothing would rescue or ignore it."""

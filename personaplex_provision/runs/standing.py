@@ -107,8 +107,8 @@ class Standing:
                 continue
             talk.follow_on(self.talk)
             self.talk = talk
-            found = talk.ask({"type": "attach", "run": self.run, "after": talk.last, "got": talk.got, "answers": True},
-                             "attached")
+            found = talk.ask({"type": "attach", "run": self.run, "after": talk.last, "got": talk.got, "answers": True,
+                              "packs": True}, "attached")
             if found["live"]:
                 self._note("info", "connected again; the run went on meanwhile")
                 if self._stop is not None:

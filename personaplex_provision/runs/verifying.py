@@ -37,15 +37,14 @@ class Verifying(HostRun):
         self._numbers: dict[str, int] = {}
         "Address of a check -> its place in the playbook."
 
-    def _event(self, event: Event) -> None:
-        if event["type"] == "plan_task":
-            self._planned(event, event["task"])  # probes are a means here, and not what was asked for
-            return
+    def _heard(self, event: Event) -> list[Event]:
+        if event["type"] == "plan_task":  # probes are a means here, and not what was asked for
+            return self._planned({**event, "host": self.name}, event["task"])[:-1]
         task = self._names.get(event.get("task", ""))
         if event["type"] == "task_end" and task is not None:
             event = {**event, "verify": True, "tags": task.tags, "position": task.position, "role": task.role,
                      "number": self._numbers[task.address]}
-        super()._event(event)
+        return super()._heard(event)
 
     def _need(self, message: Event) -> Event:
         try:

@@ -56,7 +56,7 @@ class Driver:
         else:
             agent = start_agent(self.connection, [hello], Lent(self.executor) if self.executor else None)
         try:
-            conversation = Conversation(self.connection.name, agent.channel, self.events.append)
+            conversation = Conversation(self.connection.name, agent.channel, self.events.extend)
             stock = stock or Stock()
 
             def blob(message: Event) -> Event:

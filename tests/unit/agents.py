@@ -52,7 +52,7 @@ class Agents:
         """A conversation with an agent; a `mortal` one may be killed by a fault."""
         agent = LocalAgent(mortal)
         try:
-            talk = Conversation("here", agent.channel, self.events.append)
+            talk = Conversation("here", agent.channel, self.events.extend)
             self.hello = talk.ask({"type": "hello", "facts": False, "root": self.root}, "hello")
             yield talk
         finally:

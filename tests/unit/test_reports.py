@@ -248,3 +248,46 @@ def test_values_are_shortened_and_marks_are_not_quoted() -> None:
     assert difference.value(["a", 1]) == '["a", 1]'
     assert len(difference.value("x" * 500)) == difference.WIDTH
     assert one_line("a\n  b", 3) == "a b"
+
+
+def test_events_that_came_together_show_what_each_by_itself_shows() -> None:
+    usual = ("plan_task", "task_start", "task_output", "task_end")
+    story = [one for one in [*events.plan("a"), *events.applied("a")] if one["type"] in usual]
+    assert len(story) > 5
+    apart, together = (io.StringIO(), io.StringIO())
+    states = Progress(), Progress()
+    plans = Planned(), Planned()
+    one, all_ = Plain(apart, Lines(Style(), 1)), Plain(together, Lines(Style(), 1))
+    for event in story:
+        one(event)
+        states[0](event)
+        plans[0](event)
+    all_.together(story)
+    states[1].together(story)
+    plans[1].together(story)
+    assert apart.getvalue() == together.getvalue() != ""
+    assert [[host.counts, host.planned, host.pending] for host in states[0].hosts.values()] == [
+        [host.counts, host.planned, host.pending] for host in states[1].hosts.values()]
+    assert {name: host.entries for name, host in plans[0].hosts.items()} == {
+        name: host.entries for name, host in plans[1].hosts.items()}
+
+
+def test_hosts_that_take_turns_in_two_plans_are_two_groups_and_each_shows_its_own() -> None:
+    def entry(host: str, text: str) -> events.Event:
+        return {"type": "plan_task", "host": host, "task": "a", "name": "a", "kind": "copy", "action": "update",
+                "diff": [{"field": "mode", "before": None, "after": text}]}
+
+    plan = Planned()
+    for number in range(6):
+        plan(entry(f"h{number}", ("0600", "0644")[number % 2]))
+    assert [[host.name for host in group] for group in plan.groups()] == [["h0", "h2", "h4"], ["h1", "h3", "h5"]]
+    text = render(plan, Style())
+    assert text.count('"0600"') == 1 and text.count('"0644"') == 1
+
+
+def test_of_a_long_critical_path_the_ends_are_named_unless_more_is_asked_for() -> None:
+    chain = [f"step {number}" for number in range(30)]
+    text = render(planned(events.plan("a")), Style(), chains={"a": chain})
+    assert "critical path (30 steps): step 0 → " in text and text.rstrip().count("step 29") == 1
+    assert "… 18 more (-v shows them) …" in text and "step 15" not in text
+    assert "step 15" in render(planned(events.plan("a")), Style(), 1, chains={"a": chain})

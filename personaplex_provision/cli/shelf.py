@@ -1,5 +1,5 @@
 """The controller's modules, compiled, in one file of the cache: a start reads that instead of looking for each of
-hundreds of files and opening it.
+hundreds of files and opening it. Beside them are their regular expressions.
 
 A module is taken from there only while its source file is as it was when it was put there, by size, inode and time;
 any other is imported as always. The file is made anew after a command that went over ssh and imported many others.
@@ -16,6 +16,7 @@ from _frozen_importlib_external import PathFinder, SourceFileLoader
 from typing import Any
 
 from personaplex_provision import cache
+from personaplex_provision.cli.expressions import Expressions
 
 MANY = 40
 "Modules that a command must have imported from elsewhere before the file is made anew."
@@ -26,13 +27,14 @@ _Entry = tuple[str, tuple[int, ...], bool, int, int]
 class Loader(SourceFileLoader):
     """Loads as from a file, without reading it."""
 
-    def __init__(self, name: str, file: str, code: memoryview) -> None:
+    def __init__(self, name: str, file: str, shelf: Shelf, start: int, end: int) -> None:
         super().__init__(name, file)
-        self._code = code
+        self._shelf, self._start, self._end = shelf, start, end
 
-    def get_code(self, _fullname: str) -> Any:
-        """The code object that was kept."""
-        return marshal.loads(self._code)
+    def get_code(self, fullname: str) -> Any:
+        """The code object that was kept; that of the file where it cannot be read any more."""
+        code = self._shelf.code(self._start, self._end)
+        return marshal.loads(code) if code else super().get_code(fullname)
 
 
 class Shelf:
@@ -40,16 +42,20 @@ class Shelf:
 
     def __init__(self) -> None:
         # Where a name leads to depends on the path, and what code means on the interpreter.
-        self.key = f"{sys.version} {sys.flags.optimize} {sys.path}"
+        self.key = f"2 {sys.version} {sys.flags.optimize} {sys.path}"
         self.path = cache.path(f"modules-{binascii.crc32(self.key.encode()):08x}")
         self.index: dict[str, _Entry] = {}
-        self._data = memoryview(b"")
+        self.expressions = Expressions({})
+        self._file = -1
+        self._head = 0
+        "Bytes before the code of the first module."
 
     def use(self) -> None:
         """Has modules imported from here."""
         self._read()
         if self.index:
             sys.meta_path.insert(sys.meta_path.index(PathFinder), self)
+        self.expressions.use()
 
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
         """The spec of a module that was kept and has not changed; None leaves it to others."""
@@ -57,11 +63,19 @@ class Shelf:
         if entry is None or _state(entry[0]) != entry[1]:
             return None
         file, _, package, start, end = entry
-        spec = ModuleSpec(name, Loader(name, file, self._data[start:end]), origin=file, is_package=package)
+        spec = ModuleSpec(name, Loader(name, file, self, start, end), origin=file, is_package=package)
         spec.has_location = True
         if package:
             spec.submodule_search_locations = [os.path.dirname(file)]
         return spec
+
+    def code(self, start: int, end: int) -> bytes:
+        """A part of what is kept; empty where it cannot be read."""
+        try:
+            found = os.pread(self._file, end - start, self._head + start)
+        except OSError:
+            return b""
+        return found if len(found) == end - start else b""
 
     def keep(self) -> None:
         """Makes the file anew where it lacks many of the modules that were imported; no error when it cannot."""
@@ -84,27 +98,28 @@ class Shelf:
             state = _state(loader.path)  # before it is read
             add(name, loader.path, state, loader.is_package(name), marshal.dumps(loader.get_code(name)))
         for name, (file, state, package, start, end) in self.index.items():
-            if name not in index and _state(file) == state:
-                add(name, file, state, package, bytes(self._data[start:end]))
-        self._write(marshal.dumps((self.key, index)), codes)
+            code = self.code(start, end) if name not in index and _state(file) == state else b""
+            if code:
+                add(name, file, state, package, code)
+        self._write(marshal.dumps((self.key, index, self.expressions.all())), codes)
 
     def _read(self) -> None:
+        # Left open: reading all of it would take longer than reading, one by one, the modules that are used.
         try:
-            with open(self.path, "rb") as file:
-                found = os.fstat(file.fileno())
-                # Code: from nobody but ourselves.
-                if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-                    return
-                data = file.read()
-            view = memoryview(data)
-            whole, head = (int.from_bytes(data[at:at + 8], "big") for at in (0, 8))
-            if whole != len(data):
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            found = os.fstat(self._file)
+            # Code: from nobody but ourselves.
+            if found.st_uid != os.geteuid() or found.st_mode & 0o022:
                 return
-            key, index = marshal.loads(view[16:16 + head])
+            sizes = os.pread(self._file, 16, 0)
+            whole, head = (int.from_bytes(sizes[at:at + 8], "big") for at in (0, 8))
+            if whole != found.st_size:
+                return
+            key, index, expressions = marshal.loads(os.pread(self._file, head, 16))
         except (OSError, ValueError, EOFError, TypeError):
             return
         if key == self.key:
-            self.index, self._data = index, view[16 + head:]
+            self.index, self._head, self.expressions = index, 16 + head, Expressions(expressions)
 
     def _write(self, head: bytes, codes: list[bytes]) -> None:
         whole = 16 + len(head) + sum(map(len, codes))

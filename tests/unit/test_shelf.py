@@ -82,3 +82,10 @@ def test_a_damaged_file_is_passed_over_and_made_anew(place: Path, damage: object
 def test_another_path_has_a_file_of_its_own(place: Path) -> None:
     start(place)
     assert start(place, f"import sys; sys.path.append('/elsewhere')\n{CODE}")[0] == "0"
+
+
+def test_a_module_that_cannot_be_read_any_more_is_imported_from_its_file(place: Path) -> None:
+    start(place)
+    cut = CODE.replace("shelf.use()", "shelf.use(); os.truncate(shelf.path, 1000)").replace("import ", "import os, ", 1)
+    assert start(place, cut)[0] == str(COUNT + 2)
+    assert start(place)[:2] == ["0", "first"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import grp
 import pwd
 import threading
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from personaplex_provision.agent import packages
 from personaplex_provision.agent.packages import Packages
 from personaplex_provision.agent.row import NamedTuple
+
+if TYPE_CHECKING:
+    from personaplex_provision.agent.manager import Manager
 
 
 class User(NamedTuple):
@@ -65,6 +68,7 @@ class Machine:
     def __init__(self) -> None:
         self._memo: Dict[Any, Any] = {}
         self._lock = threading.Lock()
+        self._manager: Optional[Manager] = None
 
     def remember(self, key: Any, ask: Callable[[], Any]) -> Any:
         """The answer to `key`, asked once until `forget`."""
@@ -97,6 +101,15 @@ class Machine:
     def group_name(self, gid: int) -> str:
         """The name of a gid, or its number as text."""
         return str(self.remember(("gid", gid), lambda: _name(grp.getgrgid, gid)))
+
+    @property
+    def manager(self) -> Manager:
+        """systemd's, for questions; the connection to it outlives what is forgotten."""
+        if self._manager is None:
+            from personaplex_provision.agent.manager import Manager  # here: few tasks are about units
+
+            self._manager = Manager()
+        return self._manager
 
     def packages(self) -> Packages:
         """dpkg's packages. Empty where there is no dpkg."""

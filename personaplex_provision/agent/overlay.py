@@ -227,7 +227,7 @@ class PlanningHost(Host):
 
     def query(
         self, argv: Sequence[str], reads: Iterable[str] = (), env: Dict[str, str] | None = None,
-        stdin: str = "", chdir: str = "", timeout: float = 60.0,
+        stdin: str = "", chdir: str = "", timeout: float = 60.0, shortcut: Callable[[], Optional[str]] | None = None,
     ) -> Completed:
         for path in [*reads, *([chdir] if chdir else []), *([argv[0]] if os.path.isabs(argv[0]) else [])]:
             why = self._moved(path)
@@ -237,7 +237,7 @@ class PlanningHost(Host):
             pending = [name for (kind, name), value in self.prediction.declared.items() if kind == "package" and value]
             if pending:
                 raise Unpredictable(f"{os.path.basename(argv[0])} is not there before packages are installed")
-        return super().query(argv, reads, env, stdin, chdir, timeout)
+        return super().query(argv, reads, env, stdin, chdir, timeout, shortcut)
 
     def _moved(self, path: str) -> str:
         """Why an answer that depends on `path` would be wrong now, or nothing."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, Iterable, List, Optional, Set
+from typing import Dict, Iterable, List, Optional, Sequence, Set
 
 from personaplex_provision.agent.host import Host
+from personaplex_provision.agent.machine import Completed
 from personaplex_provision.agent.resource import ResourceError, Unpredictable
 
 _ASKED = (
-    "LoadState", "ActiveState", "SubState", "UnitFileState", "FragmentPath", "NeedDaemonReload", "Type",
-    "RemainAfterExit", "Job",
+    "Job", "LoadState", "ActiveState", "SubState", "UnitFileState", "FragmentPath", "NeedDaemonReload", "Type",
+    "RemainAfterExit",
 )
+"The job before the state: a unit that is started in between is found to be started, and not to be neither."
 _SUFFIXES = ("service", "socket", "timer", "target", "path", "mount", "automount", "swap", "slice", "scope", "device")
 _SYSV = [f"/etc/rc{level}.d" for level in "0123456S"]
 
@@ -52,18 +54,47 @@ def ask(host: Host, name: str, scope: str) -> Dict[str, str]:
     moved = unit_paths(host, name, scope)
     if not running(host) or scope == "global":
         return _ask_files(host, name, scope, moved)
-    argv = [*systemctl(scope), "show", name, f"--property={','.join(_ASKED)}"]
-    found = host.query(argv, reads=moved, env=manager_environment(host, scope))
+    found = show(host, name, scope, _ASKED, moved)
     if found.rc != 0:
         if host.planning and scope == "user":
             raise Unpredictable(f"the manager of {host.identity.name} does not run yet")
         hint = _HINT_USER if scope == "user" else ""
         raise ResourceError(f"systemctl show {name} failed", found.stderr.strip(), hint)
-    shown = dict(line.split("=", 1) for line in found.stdout.splitlines() if "=" in line)
+    shown = properties(found)
     if shown.get("UnitFileState") == "generated":
         # A script in /etc/init.d: only its links in /etc/rc?.d tell whether it is enabled.
         shown["Enabled"] = host.query([*systemctl(scope), "is-enabled", name]).stdout.strip().splitlines()[-1]
     return shown
+
+
+def show(host: Host, name: str, scope: str, asked: Sequence[str], reads: Sequence[str] = ()) -> Completed:
+    """What `systemctl show` says of a unit. Raises Unpredictable while planning."""
+    argv = [*systemctl(scope), "show", name, f"--property={','.join(asked)}"]
+    return host.query(argv, reads, manager_environment(host, scope),
+                      shortcut=lambda: host.machine.manager.show(name, asked) if directly(host, scope) else None)
+
+
+def properties(found: Completed) -> Dict[str, str]:
+    """The properties of a unit by name."""
+    return dict(line.split("=", 1) for line in found.stdout.splitlines() if "=" in line)
+
+
+def directly(host: Host, scope: str) -> bool:
+    """Whether the manager can be asked without systemctl, which would ask it in the same way.
+
+    As root, for the system's own units; not where systemctl is another program or is told how to ask, and not in a
+    chroot, where it does not ask at all.
+    """
+    if scope != "system" or host.identity.foreign or os.geteuid() != 0:
+        return False
+    if host.which("systemctl") not in ("/usr/bin/systemctl", "/bin/systemctl"):
+        return False
+    if any(name.startswith(("SYSTEMD_", "SYSTEMCTL_", "DBUS_")) for name in host.environment):
+        return False
+    try:
+        return os.path.samestat(os.stat("/"), os.stat("/proc/1/root"))
+    except OSError:
+        return False
 
 
 def _ask_files(host: Host, name: str, scope: str, moved: List[str]) -> Dict[str, str]:
@@ -135,7 +166,10 @@ def known_units(host: Host, scope: str) -> List[str]:
 
 def _install(host: Host, unit: str, scope: str) -> Dict[str, List[str]]:
     """The [Install] section of a unit with its drop-ins."""
-    said = host.query([*systemctl(scope), "cat", unit], env=manager_environment(host, scope))
+    said = host.query(
+        [*systemctl(scope), "cat", unit], env=manager_environment(host, scope),
+        shortcut=lambda: host.machine.manager.cat(unit) if running(host) and directly(host, scope) else None,
+    )
     found: Dict[str, List[str]] = {}
     section = ""
     for line in said.stdout.splitlines():

@@ -295,7 +295,10 @@ def _stale(host: Host, scope: str) -> bool:
         return False
     argv = [*units.systemctl(scope), "show", "*", "--property=NeedDaemonReload", "--all"]
     try:
-        said = host.query(argv, reads=[units.folder(host, scope)], env=units.manager_environment(host, scope))
+        said = host.query(
+            argv, [units.folder(host, scope)], units.manager_environment(host, scope),
+            shortcut=lambda: host.machine.manager.stale() if units.directly(host, scope) else None,
+        )
     except Unpredictable:
         return True
     return "NeedDaemonReload=yes" in said.stdout
@@ -313,11 +316,8 @@ def _shown_now(host: Host, unit: str, scope: str) -> Dict[str, str]:
     """What the real host says of a unit whose file an earlier task changes; nothing when there is no such unit."""
     if not units.running(host) or scope == "global":
         return {}
-    argv = [*units.systemctl(scope), "show", unit, "--property=LoadState,ActiveState,UnitFileState,FragmentPath,Type"]
-    shown = dict(
-        line.split("=", 1) for line in host.query(argv, env=units.manager_environment(host, scope)).stdout.splitlines()
-        if "=" in line
-    )
+    asked = ("LoadState", "ActiveState", "UnitFileState", "FragmentPath", "Type")
+    shown = units.properties(units.show(host, unit, scope, asked))
     return {} if shown.get("LoadState") == "not-found" else shown
 
 

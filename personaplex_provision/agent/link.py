@@ -22,7 +22,7 @@ FULL = 1000
 GATHER = 0.02
 "Seconds for which news that nobody waits for are gathered: a packet each would cost both ends more than the steps."
 LONGEST = 0.2
-"Seconds to which that grows while there is more and more to tell; a view is drawn about as often."
+"Seconds to which that grows while there is more and more to tell, unless the controller names others."
 STALLED = 15.0
 "Seconds without room after which a peer counts as gone; the journal tells it the rest when it comes back."
 
@@ -30,12 +30,13 @@ STALLED = 15.0
 class Peer:
     """One connection to a run, and the messages that wait for it."""
 
-    def __init__(self, channel: Channel, answers: bool, beat: float) -> None:
+    def __init__(self, channel: Channel, answers: bool, beat: float, longest: float) -> None:
         self.channel = channel
         self.answers = answers
         "Whether it answers the run's questions: the controller, not one who only watches."
         self.gone = False
         self._beat = beat
+        self._longest = longest
         self._waiting: Deque[Message] = collections.deque()
         self._changed = threading.Condition()
         self._pressing = threading.Event()
@@ -78,7 +79,8 @@ class Peer:
                 self._changed.wait_for(lambda: self.gone or bool(self._waiting), self._beat)
                 some = bool(self._waiting)
             if some:
-                patience = GATHER if time.monotonic() - began > LONGEST else min(patience + GATHER, LONGEST)
+                busy = time.monotonic() - began <= self._longest
+                patience = min(2 * patience, self._longest) if patience and busy else GATHER
                 self._pressing.wait(patience)
             self._pressing.clear()
             with self._changed:
@@ -99,8 +101,9 @@ class Peer:
 class Link:
     """The peers of one run."""
 
-    def __init__(self, channel: Channel, beat: float = BEAT) -> None:
+    def __init__(self, channel: Channel, beat: float = BEAT, longest: float = LONGEST) -> None:
         self.beat = beat
+        self.longest = longest
         self.replies: List[Message] = []
         "What the controller was answered, in order: it may ask again for those that it did not get."
         self._peers: List[Peer] = []
@@ -110,7 +113,7 @@ class Link:
 
     def join(self, channel: Channel, answers: bool, first: List[Message] | None = None) -> Peer:
         """A new peer, who is told `first` before all else; one that answers takes the place of the one before."""
-        peer = Peer(channel, answers, self.beat)
+        peer = Peer(channel, answers, self.beat, self.longest)
         if first:
             peer.put(first, False, True)
         with self._lock:

@@ -127,13 +127,15 @@ class Agent:
     def _detach(self, message: Message) -> None:
         """From here on in a process that the connection's end does not reach."""
         from personaplex_provision.agent.detach import detach
-        from personaplex_provision.agent.link import BEAT, Link
+        from personaplex_provision.agent.link import BEAT, LONGEST, Link
 
         self._rest()
         detach()
         self.session.patience = float(message.get("patience", 0))
         self.session.stops = message.get("on_disconnect") == "stop"
-        self.session.link = Link(self.session.channel, float(message.get("beat", BEAT)))
+        self.session.link = Link(
+            self.session.channel, float(message.get("beat", BEAT)), float(message.get("gather", LONGEST)),
+        )
 
     def _front(self, message: Message) -> None:
         from personaplex_provision.agent import front

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from personaplex_provision.agent.events import apart
 from personaplex_provision.cli.output import Output
 from personaplex_provision.cli.running import Job
 from personaplex_provision.reports.jsonlines import JsonLines
@@ -52,9 +53,11 @@ class Stage:
     def together(self, events: list[dict[str, Any]]) -> None:
         """Takes events of one host that came together."""
         if self._view is None or any(event["type"] not in _USUAL for event in events):
-            for event in events:
+            for event in apart(events):
                 self.report(event)
             return
+        if self.output.verbosity > 0:  # which shows beginnings, too
+            events = list(apart(events))
         self.planned.together(events)
         self.progress.together(events)
         self._view.together(events)

@@ -26,6 +26,8 @@ class Lines:
         self._told: dict[tuple[str, str], float] = {}
         self._names: dict[str, str] = {}
         "What was written of the names of tasks."
+        self._words: dict[str, str] = {}
+        "And of outcomes."
 
     def __call__(self, event: Event) -> list[str]:
         """The lines of an event; none for what is not worth one."""
@@ -72,11 +74,10 @@ class Lines:
             return []
         if outcome in ("skipped", "blocked") and self._live and self._verbosity < 1:
             return []
-        word = self._style(outcome, COLOURS.get(outcome, "red"), *(["bold"] if outcome == "failed" else []))
+        word = self._word(outcome)
         took = float(event.get("seconds") or 0)
         time_ = self._style(f" ({numbers.seconds(took)})", "dim") if took >= 0.05 else ""
-        reason = one_line(event.get("reason") or "")
-        tail = f": {reason}" if reason else ""
+        tail = f": {one_line(event['reason'])}" if event.get("reason") else ""
         if event.get("ignored"):
             tail += " (ignored)"
         lines = [f"{event['host']}: {word}: {self._name(event)}{time_}{tail}"]
@@ -121,6 +122,12 @@ class Lines:
         if event.get("preview"):
             lines += difference.text(str(event["preview"]), self._style, MARGIN)
         return lines
+
+    def _word(self, outcome: str) -> str:
+        if outcome not in self._words:
+            more = ["bold"] if outcome == "failed" else []
+            self._words[outcome] = self._style(outcome, COLOURS.get(outcome, "red"), *more)
+        return self._words[outcome]
 
     def _name(self, event: Event) -> str:
         name = event.get("name") or event.get("task") or ""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from personaplex_provision.agent.events import Heard
+from personaplex_provision.agent.events import Heard, apart
 from personaplex_provision.errors import (
     Diagnostic,
     InvalidError,
@@ -86,9 +86,9 @@ class Fleet:
                 for one in events:
                     self.profile(one)
             if self.together is not None and len(events) > 1:
-                self.together([{**stamp, **one} for one in events])
+                self.together([stamp | one for one in events])
             else:
-                for one in events:
+                for one in apart(events):
                     self._report({**stamp, **one})
 
     def summary(self, code: int) -> int:
@@ -109,6 +109,7 @@ class Fleet:
             return 0
         for name in names:
             self.hosts[name] = self._host(name)
+            self.hosts[name].crowd = len(names)
         warming = threading.Thread(target=self._warm, daemon=True)
         warming.start()
         scopes = [self._scope(play) for play in self.playbook.plays]

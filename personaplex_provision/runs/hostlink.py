@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from personaplex_provision.agent.events import Heard
+from personaplex_provision.agent.events import Heard, apart
 from personaplex_provision.executors.bootstrap import Agent, start_agent
 from personaplex_provision.executors.connection import Connection
 from personaplex_provision.runs.conversation import Answer, Conversation, Event
@@ -34,6 +34,8 @@ class HostLink:
         "Where the connection may have been begun already."
         self.heard = Heard()
         "What events said before, here and on the other hosts of the command."
+        self.crowd = 1
+        "Hosts of the command, this one included."
         self.tell_all: Callable[[list[Event]], None] | None = None
         "Who takes many events at once."
         self.reaching = 0.0
@@ -143,7 +145,7 @@ class HostLink:
         self._standing = Standing(
             self.name, run, self._talk, self._reconnect, self.confirm, self._told, self.options,
         )
-        outliving = detached(self.options, self.connection) if run else {}
+        outliving = detached(self.options, self.connection, self.crowd) if run else {}
         reply = self._standing.ask({**order, **outliving}, *until, "locked")
         self.waited = self._standing.waited
         if reply["type"] == "locked" and not reply.get("stopped"):
@@ -155,7 +157,7 @@ class HostLink:
         return {}
 
     def _events(self, events: list[Event]) -> None:
-        for event in events:
+        for event in apart(events):
             self._told(event)
 
     def _told(self, event: Event) -> None:

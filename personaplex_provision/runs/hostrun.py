@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from personaplex_provision.agent.events import apart
 from personaplex_provision.agent.task import Task
 from personaplex_provision.errors import Diagnostic, ProvisionError, UnreachableError
 from personaplex_provision.executors.connection import Connection
@@ -232,14 +233,15 @@ class HostRun(HostLink):
         if self.tell_all is not None:
             self.tell_all(found)
         else:
-            for event in found:
+            for event in apart(found):
                 self._tell(event)
 
     def _heard(self, event: Event) -> list[Event]:
         """Takes an event; what is to be told of it."""
-        kind, address, name = event["type"], event.get("task", ""), {"host": self.name}
+        event["host"] = self.name
+        kind, address = event["type"], event.get("task", "")
         if kind == "plan_task":
-            return self._planned({**event, **name}, address)
+            return self._planned(event, address)
         if kind == "task_end":
             self.outcome.count(event["outcome"])
             result = event.get("result")
@@ -253,7 +255,7 @@ class HostRun(HostLink):
                     assert self.context is not None
                     self._failures.append(task.verify is not None)
                     results.keep_failure(self.context.results, self._names, task, event)
-        return [{**event, **name}]
+        return [event]
 
     def _same(self, found: list[list[Any]]) -> list[Event]:
         """Tasks of which a plan has nothing to say but that they are in state."""

@@ -25,11 +25,17 @@ _SURE = ("local", "docker", "podman", "chroot", "nspawn")
 "Connections that nothing on the host can cut."
 
 
-def detached(options: Options, connection: Connection) -> Event:
-    """What the message that begins a run says of going on without its controller."""
+_GATHER = 0.2
+_GATHER_EACH = 0.02
+_GATHER_MOST = 2.0
+"Seconds for which a host may gather news before it tells them, and how many more each other host makes that."
+
+
+def detached(options: Options, connection: Connection, hosts: int = 1) -> Event:
+    """What the message that begins a run on one of some hosts says of going on without its controller."""
     found: Event = {
         "detach": True, "on_disconnect": options.on_disconnect, "patience": options.reconnect_timeout,
-        "beat": options.heartbeat,
+        "beat": options.heartbeat, "gather": min(_GATHER + _GATHER_EACH * (hosts - 1), _GATHER_MOST),
     }
     if options.confirm != "off" and connection.kind not in _SURE:
         found["confirm"] = {"mode": options.confirm, "timeout": options.confirm_timeout}

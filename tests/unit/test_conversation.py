@@ -8,7 +8,10 @@ import pytest
 
 from personaplex_provision.agent.protocol import Channel, encode
 from personaplex_provision.errors import UnreachableError
+from personaplex_provision.executors.connection import Connection
 from personaplex_provision.runs.conversation import Conversation
+from personaplex_provision.runs.options import Options
+from personaplex_provision.runs.standing import detached
 from tests.unit.test_protocol import Recorded
 
 Event = dict[str, Any]
@@ -57,3 +60,9 @@ def test_what_came_with_nonsense_is_told_again_over_the_next_connection() -> Non
     with pytest.raises(UnreachableError):
         lost.follow("applied")
     assert (names(told), lost.last) in (([], 0), ([["1"]], 1))
+
+
+def test_the_more_hosts_a_command_has_the_less_often_each_tells_its_news() -> None:
+    local = Connection("h", "local")
+    alone, some, many = (detached(Options(), local, number)["gather"] for number in (1, 30, 5000))
+    assert alone <= 0.2 < some < 1.0 < many <= 2.0

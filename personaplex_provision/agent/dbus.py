@@ -19,6 +19,7 @@ Call = Tuple[str, str, str, Tuple[str, ...]]
 _LARGEST = 1 << 26
 _ORDERS: Dict[int, Any] = {ord("l"): "little", ord("B"): "big"}
 _ALIGNED = {"y": 1, "g": 1, "v": 1, "n": 2, "q": 2, "x": 8, "t": 8, "d": 8, "(": 8, "{": 8}
+_ERROR, _SIGNAL = 3, 4
 _PATH, _INTERFACE, _METHOD, _REPLY_TO, _DESTINATION, _SIGNATURE = 1, 2, 3, 5, 6, 8
 
 
@@ -51,7 +52,10 @@ class Connection:
         self._peer.sendall(b"".join(call(number, destination, *one) for number, one in zip(numbers, calls)))
         replies: Dict[int, List[Any]] = {}
         while len(replies) < len(calls):
-            fields, values = self._message()
+            data = self._message()
+            if data[1] == _SIGNAL:
+                continue
+            fields, values = message(data)
             if fields.get(_REPLY_TO) in numbers:
                 replies[fields[_REPLY_TO]] = values
         return [replies[number] for number in numbers]
@@ -60,13 +64,13 @@ class Connection:
         """Hangs up."""
         self._peer.close()
 
-    def _message(self) -> Tuple[Dict[int, Any], List[Any]]:
+    def _message(self) -> bytes:
         size = _size(self._heard)
         while len(self._heard) < size:
             self._more()
             size = _size(self._heard)
         found, self._heard = self._heard[:size], self._heard[size:]
-        return message(found)
+        return found
 
     def _more(self) -> None:
         found = self._peer.recv(1 << 16)
@@ -100,7 +104,7 @@ def message(data: bytes) -> Tuple[Dict[int, Any], List[Any]]:
         values = reader.values(fields.get(_SIGNATURE, ""))
     except (IndexError, KeyError, ValueError, TypeError) as error:
         raise Unexpected(f"not understood: {error}") from None
-    if data[1] == 3 and _REPLY_TO in fields:
+    if data[1] == _ERROR and _REPLY_TO in fields:
         raise Unexpected(str(values[0]) if values else "refused")
     return fields, values
 

@@ -83,6 +83,12 @@ class Machine:
         """Something was changed: everything is asked anew."""
         with self._lock:
             self._memo.clear()
+        self.rest()
+
+    def rest(self) -> None:
+        """Nothing is asked for a while: nobody is kept waiting for it."""
+        if self._manager is not None:
+            self._manager.rest()
 
     def user(self, name: str) -> Optional[User]:
         """The user of that name, from every source the host knows (nsswitch)."""
@@ -104,7 +110,7 @@ class Machine:
 
     @property
     def manager(self) -> Manager:
-        """systemd's, for questions; the connection to it outlives what is forgotten."""
+        """systemd's, for questions."""
         if self._manager is None:
             from personaplex_provision.agent.manager import Manager  # here: few tasks are about units
 

@@ -209,6 +209,8 @@ class Agent:
             self.session.reply({"type": "failed", "of": message["type"], "bug": True,
                                "summary": f"internal error in the agent: {type(error).__name__}: {error}",
                                "detail": traceback.format_exc()})
+        finally:
+            self.session.machine.rest()
 
     def _hello(self, message: Message) -> None:
         from personaplex_provision.agent import recovery

@@ -26,7 +26,7 @@ _ONLY_OF_TYPE = {name for _, name in _OF_TYPE}
 
 
 class Manager:
-    """The manager of this host's system units; a connection is made when something is asked, and kept."""
+    """The manager of this host's system units; a connection is made when something is asked, and kept until `rest`."""
 
     def __init__(self, socket: str = SOCKET) -> None:
         self._socket = socket
@@ -84,6 +84,11 @@ class Manager:
                 except (OSError, dbus.Unexpected):  # one that was kept ends when systemd is started anew
                     self._drop()
         return None
+
+    def rest(self) -> None:
+        """Hangs up: whoever listens is told of all that systemd does, and what is not read piles up there."""
+        with self._lock:
+            self._drop()
 
     def __del__(self) -> None:
         self._drop()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from personaplex_provision.agent import dbus
+from personaplex_provision.agent.machine import Machine
 from personaplex_provision.agent.manager import Manager
 from personaplex_provision.agent.resources import _units as units
 from tests.unit.kind_host import Life
@@ -168,6 +169,17 @@ def test_one_connection_serves_until_it_ends_and_then_another_does(tmp_path: Pat
         f"LoadState={one}\n" for one in "abc"]
     systemd.close()
     assert systemd.asked == 3
+
+
+def test_nobody_is_listened_to_once_something_may_change(tmp_path: Path) -> None:
+    systemd = Systemd(tmp_path / "s", [[reply(1, "v", text("a"))], [reply(1, "v", text("b"))]])
+    machine = Machine()
+    machine._manager = Manager(systemd.path)
+    assert machine.manager.show("web.service", ["LoadState"]) == "LoadState=a\n"
+    machine.forget()
+    assert machine.manager._connection is None
+    assert machine.manager.show("web.service", ["LoadState"]) == "LoadState=b\n"
+    systemd.close()
 
 
 @pytest.mark.parametrize("unit", ["web@.service", "a b.service", "web", "/dev/sda", "web.*", "a" * 260 + ".service"])

@@ -250,6 +250,7 @@ class SystemdService(Resource):
     def _ctl(self, argv: List[str], host: Host, check: bool = True, **images: List[str]) -> None:
         env = units.manager_environment(host, self.scope)
         command = [*units.systemctl(self.scope), *argv]
+        host.changed()  # what comes is not told to a connection by which was asked
         found = host.run(command, images.get("touches", []), images.get("trees", []), env=env, check=False)
         if check and found.rc != 0:
             unit = argv[1] if len(argv) > 1 else ""

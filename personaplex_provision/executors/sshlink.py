@@ -25,6 +25,11 @@ REFUSED_PATIENCE = 3.0
 DROPPED_PATIENCE = 30.0
 "Seconds for which a connection that is dropped before the log-in is tried again: sshd does so when it is busy."
 
+KEEPALIVE = 15
+"Seconds of silence after which a host is asked whether it is there, if the configuration says nothing."
+LOOK = 5.0
+"Seconds after which a connection's thread looks around at the latest."
+
 
 class UnroutedError(Exception):
     """The network knows no way to the host."""
@@ -76,7 +81,7 @@ class Route:
     def close(self) -> None:
         """Ends everything, the host's own transport first."""
         for transport in reversed(self.transports):
-            # Wakes the transport's thread, which else would notice at its next poll, a tenth of a second later.
+            # Wakes the transport's thread, which else would notice when it looks around next.
             with contextlib.suppress(OSError, EOFError):
                 transport.sock.shutdown(socket.SHUT_RDWR)
             transport.close()
@@ -121,7 +126,10 @@ class Route:
         transport.auth_timeout = max(timeout, 30.0)  # a server may ask a slow directory about us
         trusted = shake_hands(transport, settings, connection, timeout)
         log_in(transport, settings, connection, trusted)
-        transport.set_keepalive(settings.number("serveraliveinterval", 0) or 15)
+        interval = settings.number("serveraliveinterval", 0) or KEEPALIVE
+        transport.set_keepalive(interval)
+        if via is None:  # paramiko would look ten times a second, on every connection; `close` wakes it
+            sock.settimeout(min(LOOK, interval))
         return transport
 
     def _socket(self, settings: SshSettings, via: Any, timeout: float) -> Any:

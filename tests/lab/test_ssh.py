@@ -113,6 +113,23 @@ def test_a_refusal_lists_the_keys_that_were_tried(reach: Reach, tmp_path: Path) 
     assert f"{tmp_path / 'absent'}: no such file" in text
 
 
+def test_a_silent_connection_wakes_nobody_and_is_closed_at_once(reach: Reach) -> None:
+    executor = open_executor(reach())
+    thread = executor.transport.native_id  # type: ignore[attr-defined]
+
+    def woken() -> str:
+        status = Path(f"/proc/self/task/{thread}/status").read_text()
+        return next(line for line in status.splitlines() if line.startswith("voluntary_ctxt_switches"))
+
+    time.sleep(0.2)
+    before = woken()
+    time.sleep(1.0)
+    assert woken() == before
+    began = time.monotonic()
+    executor.close()
+    assert time.monotonic() - began < 0.5
+
+
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
 def test_keys_of_every_type_open_with_their_passphrase(reach: Reach, host: LabHost, tmp_path: Path, kind: str) -> None:
     key = tmp_path / kind

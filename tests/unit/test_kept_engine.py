@@ -114,3 +114,11 @@ def test_a_memory_that_makes_no_sense_is_none(text: str, tmp_path: Path) -> None
     (file,) = (tmp_path / "cache" / "provision" / "hosts").iterdir()
     file.write_text(text)
     assert remembered.recall("there") == remembered.Known()
+
+
+def test_what_is_known_of_a_host_takes_the_place_of_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    long = remembered.Known("cpython", remembered.Kept("/var/lib/provision/engine/one", "0" * 64, "cpython", "version"))
+    for known in (long, remembered.Known("pypy"), long):
+        remembered.remember("there", known)
+        assert remembered.recall("there") == known

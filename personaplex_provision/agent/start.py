@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import gc
 import marshal
 import os
 import sys
@@ -110,6 +111,8 @@ def load(modules: Modules) -> None:
 def begin(modules: Modules, marker: bytes) -> None:
     """Makes `modules` importable, takes the conversation aside, prints the marker and serves until it ends."""
     load(modules)
+    # Hardly anything that a run makes is garbage in circles; looking for it costs more than the looks at the host.
+    gc.set_threshold(50_000, 20, 20)
     channel = _take_descriptors()
     from personaplex_provision.agent import main
 

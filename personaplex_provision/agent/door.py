@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _socket  # what the standard library wraps it in is not needed, and takes milliseconds to import
 import contextlib
 import os
-import socket
 import threading
 from typing import Callable, Iterator, Optional
 
@@ -17,7 +17,7 @@ NAME = "door"
 class SocketStream:
     """A connected socket as the stream of a channel."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self._sock = sock
 
     def read(self, size: int, timeout: Optional[float] = None) -> bytes:
@@ -30,7 +30,7 @@ class SocketStream:
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+            self._sock.shutdown(_socket.SHUT_RDWR)
         self._sock.close()
 
     def fileno(self) -> int:
@@ -43,7 +43,7 @@ class Door:
     def __init__(self, store: Store, run: str, welcome: Callable[[Channel], None]) -> None:
         self._folder = store.directory("runs", run)
         self._welcome = welcome
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         with _within(self._folder) as path:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
@@ -54,7 +54,7 @@ class Door:
     def close(self) -> None:
         """Lets nobody in any more."""
         with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+            self._sock.shutdown(_socket.SHUT_RDWR)
         self._sock.close()
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self._folder, NAME))
@@ -62,15 +62,16 @@ class Door:
     def _wait(self) -> None:
         while True:
             try:
-                sock, _ = self._sock.accept()
+                number, _ = self._sock._accept()  # type: ignore[attr-defined, unused-ignore]
             except OSError:
                 return
+            sock = _socket.socket(fileno=number)
             threading.Thread(target=self._welcome, args=(Channel(SocketStream(sock)),), daemon=True).start()
 
 
 def knock(store: Store, run: str) -> Optional[SocketStream]:
     """A connection to a running run, or None when nobody opens."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         with _within(store.path("runs", run)) as path:
             sock.connect(path)

@@ -82,12 +82,10 @@ def _open(value: Any, annotation: str, secrets: Dict[str, str]) -> Any:
 
 def secret_fields(params: Dict[str, Any]) -> Dict[str, str]:
     """Fields that hold a secret anywhere: field -> name of the secret."""
-    found = {}
-    for field, value in params.items():
-        name = _secret_in(value)
-        if name:
-            found[field] = name
-    return found
+    return {
+        field: name for field, value in params.items()
+        if isinstance(value, (dict, list)) and (name := _secret_in(value))
+    }
 
 
 def _secret_in(value: Any) -> str:

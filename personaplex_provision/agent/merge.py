@@ -6,8 +6,9 @@ import difflib
 import re
 from typing import List, Optional, Sequence, Tuple
 
-_FIELDS = re.compile(r"[^:,\n]+|[:,\n]")
-_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+_FIELDS = r"[^:,\n]+|[:,\n]"
+_LINES = r"[^\n]*\n|[^\n]+"
+"Texts, here and in other modules: what is compiled at import is paid for by every start."
 
 Hunk = Tuple[int, int, int, int]
 """`first[a:b]` became `second[c:d]`."""
@@ -19,9 +20,9 @@ def undone(now: str, after: str, before: str, table: bool = False) -> Optional[s
     Each hunk of the edit, with all that is untouched around it up to the nearest later edit, must stand exactly once
     in `now`, and is undone there. A `table` has fields between colons and commas, which may change one by one.
     """
-    found = _undone(_LINES.findall(now), _LINES.findall(after), _LINES.findall(before))
+    found = _undone(*(re.findall(_LINES, one) for one in (now, after, before)))
     if found is None and table:
-        found = _undone(_FIELDS.findall(now), _FIELDS.findall(after), _FIELDS.findall(before))
+        found = _undone(*(re.findall(_FIELDS, one) for one in (now, after, before)))
     return None if found is None else "".join(found)
 
 

@@ -7,6 +7,7 @@ questions whose answer an earlier task changes, raise Unpredictable with the rea
 from __future__ import annotations
 
 import os
+import stat as st
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Union
 
@@ -105,8 +106,8 @@ class PlanningHost(Host):
 
     def _real_directory(self, path: str) -> bool:
         try:
-            return super().stat(path).type == "directory"
-        except PermissionError:
+            return st.S_ISDIR(os.lstat(path).st_mode)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return False
 
     def stat(self, path: str, follow: bool = False) -> Entry:

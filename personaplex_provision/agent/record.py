@@ -52,8 +52,9 @@ else:
     def fields(of):
         """The fields of a record, or of its class, in order. Raises TypeError for anything else."""
         for base in (of if isinstance(of, type) else type(of)).__mro__:
-            if "__dataclass_fields__" in base.__dict__:
-                return tuple(_fields(base))
+            held = base.__dict__.get("__dataclass_fields__")
+            if held is not None:
+                return held.shape.listed() if isinstance(held, _Standard) else tuple(_fields(base))
         raise TypeError("must be called with a dataclass type or instance")
 
     def replace(record, **changes):
@@ -75,6 +76,7 @@ class Shape:
         self.noted = _noted(cls)
         "Annotation, and default or Field, of what the class itself adds."
         self.found: Dict[str, Any] = {}
+        self._listed: Any = None
 
     def fields(self) -> Dict[str, Any]:
         """All fields by name: those of the bases, then its own."""
@@ -88,6 +90,12 @@ class Shape:
                     found[name] = _named(name, hint, said if isinstance(said, Field) else _light(default=said))
             self.found = found
         return self.found
+
+    def listed(self) -> Any:
+        """All fields in order."""
+        if self._listed is None:
+            self._listed = tuple(self.fields().values())
+        return self._listed
 
     def getter(self, use: str) -> Callable[[Any], Any]:
         """What records are compared or hashed by."""

@@ -6,6 +6,7 @@ type and `converge` moves the host from one to the other. Everything else — di
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterator, Tuple
 
 from personaplex_provision.agent.connection import path_matters
@@ -115,11 +116,8 @@ class Resource:
 
     def managed(self) -> list[str]:
         """Names of the fields that are state."""
-        apart = (*self.identity, *self.unmanaged)
-        return [
-            one.name for one in fields(self)
-            if one.name not in apart and not one.metadata.get("observed")
-        ]
+        kind: Any = type(self)
+        return list(_managed(kind))
 
     def action(self, now: Any, changes: list[Change]) -> str:
         """`none`, `create`, `update`, `delete` or `run`, for the plan."""
@@ -217,6 +215,12 @@ class Resource:
     def result(self, now: Any, after: Any, host: Host) -> dict[str, Any]:
         """What `register` sees besides `changed` and `failed`, under Ansible's names."""
         return {}
+
+
+@cache
+def _managed(kind: Any) -> tuple[str, ...]:
+    apart = (*kind.identity, *kind.unmanaged)
+    return tuple(one.name for one in fields(kind) if one.name not in apart and not one.metadata.get("observed"))
 
 
 def to_wire(value: Any) -> Any:

@@ -204,7 +204,7 @@ class Session:
     def resource(self, task: Task) -> Resource:
         """The resource of a compiled task; its secret contents are ready to be read by digest."""
         found = kinds.build(kinds.find(task.kind, self.library), task.params, self.secrets)
-        for value in vars(found).values():
+        for value in vars(found).values() if self.secrets else ():
             if isinstance(value, Blob) and value.secret:
                 self.contents[value.sha256] = self.secrets[value.secret].encode("utf-8", "surrogateescape")
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Set, Tuple
 
 from personaplex_provision.agent.record import dataclass
 
@@ -144,20 +144,25 @@ def _blocks(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def _existing(path: str) -> str:
+def _existing(path: str) -> Tuple[str, int]:
+    """The path, or the first one above it that is there, and the device it is on."""
     path = os.path.abspath(path)
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return path
+    while True:
+        try:
+            return path, os.stat(path).st_dev
+        except OSError:
+            if path == "/":
+                raise
+            path = os.path.dirname(path)
 
 
 def _device(path: str) -> int:
-    return os.stat(_existing(path)).st_dev
+    return _existing(path)[1]
 
 
 def mount_point(path: str) -> str:
     """Where the file system is mounted that a path is on, or would be on once it exists."""
-    path = os.path.realpath(_existing(path))
+    path = os.path.realpath(_existing(path)[0])
     device = os.stat(path).st_dev
     while path != "/" and os.stat(os.path.dirname(path)).st_dev == device:
         path = os.path.dirname(path)

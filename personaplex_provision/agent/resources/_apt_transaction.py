@@ -17,7 +17,7 @@ from personaplex_provision.agent.space import human
 Step = Tuple[str, str, str]
 """A package (`name`, or `name:arch` of another architecture), its version before and after; empty for not there."""
 
-_STEP = re.compile(r"^(Inst|Remv|Purg) (\S+)(?: \[([^\]]*)\])?(?: \((\S+) )?", re.MULTILINE)
+_STEP = r"(?m)^(Inst|Remv|Purg) (\S+)(?: \[([^\]]*)\])?(?: \((\S+) )?"
 _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _READS = ("/etc/apt", "/var/lib/apt/lists")
 
@@ -63,7 +63,7 @@ def simulate(host: Host, argv: List[str]) -> Transaction:
 def parse(text: str) -> List[Step]:
     """The steps of `apt-get -s`'s output."""
     found = {}
-    for verb, name, before, after in _STEP.findall(text):
+    for verb, name, before, after in re.findall(_STEP, text):
         if verb == "Inst":
             found[name] = (name, before, after)
         elif name not in found or not found[name][2]:

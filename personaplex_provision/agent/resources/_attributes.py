@@ -11,8 +11,8 @@ from personaplex_provision.agent.machine import Entry
 from personaplex_provision.agent.record import dataclass
 from personaplex_provision.agent.resource import Address, Resource, ResourceError, Unpredictable
 
-_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
-_PART = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
+_CLAUSE = r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)"
+_PART = r"([-+=])([ugo]|[rwxXst]*)"
 _SHIFT = {"u": 6, "g": 3, "o": 0}
 
 
@@ -51,7 +51,7 @@ def check_mode(name: str, mode: Optional[str], preserve: bool = False) -> Iterat
     """What is wrong with a mode, one sentence each."""
     if mode is None or (preserve and mode == "preserve") or re.fullmatch(r"[0-7]{1,5}", mode):
         return
-    if not all(_CLAUSE.fullmatch(one) for one in mode.split(",")):
+    if not all(re.fullmatch(_CLAUSE, one) for one in mode.split(",")):
         yield f'{name} "{mode}" is neither octal like "0644" nor symbolic like "u=rwX,g=rX,o="'
 
 
@@ -61,13 +61,13 @@ def resolve_mode(mode: str, current: int, directory: bool = False) -> int:
         return int(mode, 8)
     bits = current
     for clause in mode.split(","):
-        found = _CLAUSE.fullmatch(clause)
+        found = re.fullmatch(_CLAUSE, clause)
         if found is None:
             raise ResourceError(f'the mode "{mode}" is not understood', hint='like "0644" or "u=rw,g=r,o="')
         who = "ugo" if not found[1] or "a" in found[1] else found[1]
         # Without a `who` the umask has a say, as in chmod(1); the usual one is meant.
         mask = 0o7777 if found[1] else ~0o022 & 0o7777
-        for sign, letters in _PART.findall(found[2]):
+        for sign, letters in re.findall(_PART, found[2]):
             change = _bits(who, letters, bits, directory) & mask
             if sign == "+":
                 bits |= change

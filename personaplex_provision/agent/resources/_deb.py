@@ -10,7 +10,7 @@ from typing import Dict, Optional, Tuple
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.resource import ResourceError
 
-_NAME = re.compile(r"([a-z0-9][a-z0-9+.-]+)_([^_]+)_([a-z0-9-]+)\.deb$")
+_NAME = r"([a-z0-9][a-z0-9+.-]+)_([^_]+)_([a-z0-9-]+)\.deb$"
 
 
 def is_url(deb: str) -> bool:
@@ -36,7 +36,7 @@ def contents(host: Host, deb: str) -> Optional[Tuple[str, str]]:
         return fields.get("Package", ""), fields.get("Version", "")
     from urllib.parse import unquote
 
-    named = _NAME.search(unquote(deb.rsplit("/", 1)[-1]))
+    named = re.search(_NAME, unquote(deb.rsplit("/", 1)[-1]))
     return (named.group(1), named.group(2)) if named else None
 
 

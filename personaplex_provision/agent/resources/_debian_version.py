@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Tuple
 
-_RUN = re.compile(r"(\D*)(\d*)")
+_RUN = r"(\D*)(\d*)"
 
 
 def compare(left: str, right: str) -> int:
@@ -41,7 +41,7 @@ def _order(left: str, right: str) -> int:
 
 
 def _match(text: str) -> Tuple[str, str]:
-    found = _RUN.match(text)
+    found = re.match(_RUN, text)
     assert found is not None
     return found.group(1), found.group(2)
 

@@ -152,15 +152,15 @@ class Apt(Resource):
 
     def observe(self, host: Host) -> Apt:
         missing = self._missing(host)
+        newest = self.state == "latest" or self.upgrade != "no"
+        bare = self.name is None and self.deb is None and self.upgrade == "no" and not self.autoremove
+        if not (missing or newest or bare or self.autoremove_alone):
+            return Apt(missing={}, transaction=[])
         lists = stale_lists(host, self.update_cache, self.cache_valid_time)
         if self.state == "absent" and self.name is not None:
             lists = ""
-        newest = self.state == "latest" or self.upgrade != "no"
-        bare = self.name is None and self.deb is None and self.upgrade == "no" and not self.autoremove
         if bare:
             return Apt(lists=lists)
-        if not missing and not newest and not self.autoremove_alone:
-            return Apt(missing={}, transaction=[])
         found = Apt(lists=lists, missing=missing, image=image_name(host))
         try:
             if broken(host):

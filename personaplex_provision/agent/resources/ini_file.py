@@ -107,6 +107,8 @@ class IniFile(EditedFile):
 
     def _value_of(self, line: str, inactive: bool = False) -> Tuple[bool, Optional[str]]:
         """Whether the line is the option's, commented out when `inactive`, and its value (None without one)."""
+        if self.option and self.option not in line:
+            return False, None
         lead = r"[#;][ \t]*" if inactive else r"[ \t]*"
         match = re.match(rf"{lead}{re.escape(self.option or '')}[ \t]*(?:=[ \t]*(.*?))?[ \t]*$", line.rstrip("\r\n"))
         if not match or (inactive and match[1] is None and not self.allow_no_value):

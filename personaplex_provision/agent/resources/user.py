@@ -31,7 +31,7 @@ EXAMPLE = """
     shell: /bin/bash
 """
 
-_HASH = re.compile(r"[!*]*$|!*x$|!*\$[0-9a-z]+\$.+|!*[./0-9A-Za-z]{13}$")
+_HASH = r"[!*]*$|!*x$|!*\$[0-9a-z]+\$.+|!*[./0-9A-Za-z]{13}$"
 
 
 @dataclass
@@ -115,7 +115,7 @@ class User(Resource):
                 yield f"{name} may hold neither a colon nor a line end"
         if self.home is not None and not os.path.isabs(self.home):
             yield f"home must be an absolute path, not {self.home}"
-        if isinstance(self.password, Secret) and not _HASH.match(self.password.reveal()):
+        if isinstance(self.password, Secret) and not re.match(_HASH, self.password.reveal()):
             yield 'password is not a hash as crypt makes it: write {{ the_password | password_hash("sha512") }}'
 
     def observe(self, host: Host) -> User:

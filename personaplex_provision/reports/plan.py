@@ -60,11 +60,17 @@ class Steps:
         self._style = style
         self._verbosity = verbosity
         self._written: dict[tuple[int, int, int], list[str]] = {}
+        self._widths: dict[int, tuple[int, int]] = {}
+        "Of kind and name, by the identity of the entry."
 
     def lines(self, entries: Sequence[Event]) -> Iterator[str]:
         """What is said of the steps, in columns."""
-        kinds = max((len(str(one.get("kind", ""))) for one in entries), default=0)
-        names = min(max((len(_name(one)) for one in entries), default=0), 60)
+        for entry in entries:
+            if id(entry) not in self._widths:
+                self._widths[id(entry)] = len(str(entry.get("kind", ""))), len(_name(entry))
+        widths = [self._widths[id(entry)] for entry in entries]
+        kinds = max((kind for kind, _ in widths), default=0)
+        names = min(max((name for _, name in widths), default=0), 60)
         for entry in entries:
             key = id(entry), kinds, names
             if key not in self._written:

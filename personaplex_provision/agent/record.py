@@ -9,7 +9,10 @@ instance. Type checkers see the real thing, and the functions of `dataclasses` t
 from __future__ import annotations
 
 import _operator
+import marshal
 import sys
+
+from personaplex_provision.agent.initializers import KNOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from dataclasses import field as field
     from dataclasses import fields as fields
     from dataclasses import replace as replace
-    from typing import Any, Callable, Dict, Iterator
+    from typing import Any, Callable, Dict, Iterator, Tuple
 else:
 
     class MISSING:
@@ -107,6 +110,17 @@ class Shape:
 
     def initializer(self) -> Any:
         """`__init__`, compiled."""
+        name, text, scope = self.written()
+        code = KNOWN.get((name, text))
+        if code is None:
+            code = KNOWN[name, text] = compile(text, name, "exec")
+        exec(marshal.loads(code) if isinstance(code, bytes) else code, scope)
+        made = scope["__init__"]
+        made.__module__, made.__qualname__ = self.cls.__module__, f"{self.cls.__qualname__}.__init__"
+        return made
+
+    def written(self) -> Tuple[str, str, Dict[str, Any]]:
+        """What `__init__` is compiled of: a file name, the text, and the names that it uses."""
         scope: Dict[str, Any] = {"_put": object.__setattr__, "_made": MISSING}
         arguments, body = ["self"], []
         for name, one in self.fields().items():
@@ -124,10 +138,7 @@ class Shape:
         if hasattr(self.cls, "__post_init__"):
             body.append("self.__post_init__()")
         text = f"def __init__({', '.join(arguments)}):\n " + "\n ".join(body or ["pass"])
-        exec(compile(text, f"<fields of {self.cls.__qualname__}>", "exec"), scope)
-        made = scope["__init__"]
-        made.__module__, made.__qualname__ = self.cls.__module__, f"{self.cls.__qualname__}.__init__"
-        return made
+        return f"<fields of {self.cls.__qualname__}>", text, scope
 
     def twin(self) -> Any:
         """A real dataclass with the same fields."""

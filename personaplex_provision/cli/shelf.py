@@ -20,6 +20,8 @@ from personaplex_provision.cli.expressions import Expressions
 
 MANY = 40
 "Modules that a command must have imported from elsewhere before the file is made anew."
+MOST = 1000
+"Initializers above which those of earlier commands are forgotten."
 _Entry = tuple[str, tuple[int, ...], bool, int, int]
 """The source file, its state, whether it is a package, and from where to where in the file its code is."""
 
@@ -84,6 +86,8 @@ class Shelf:
         loaded = [(name, loader) for name, module in list(sys.modules.items()) if (loader := _loader(name, module))]
         if sum(not isinstance(loader, Loader) for _, loader in loaded) < MANY:
             return
+        from personaplex_provision.executors import initializers
+
         index: dict[str, _Entry] = {}
         codes: list[bytes] = []
         size = 0
@@ -96,7 +100,8 @@ class Shelf:
 
         for name, loader in loaded:
             state = _state(loader.path)  # before it is read
-            add(name, loader.path, state, loader.is_package(name), marshal.dumps(loader.get_code(name)))
+            code = _initializers(loader.path) if name == initializers.MODULE else loader.get_code(name)
+            add(name, loader.path, state, loader.is_package(name), marshal.dumps(code))
         for name, (file, state, package, start, end) in self.index.items():
             code = self.code(start, end) if name not in index and _state(file) == state else b""
             if code:
@@ -140,6 +145,14 @@ def _loader(name: str, module: Any) -> SourceFileLoader | None:
     spec = getattr(module, "__spec__", None)
     loader = getattr(spec, "loader", None)
     return loader if spec is not None and spec.name == name and type(loader) in (SourceFileLoader, Loader) else None
+
+
+def _initializers(file: str) -> Any:
+    """The code of the module that holds them, with those in it that were used, now or before."""
+    from personaplex_provision.agent.initializers import KNOWN
+    from personaplex_provision.executors.initializers import text
+
+    return compile(text(KNOWN if len(KNOWN) < MOST else {}), file, "exec")
 
 
 def _state(file: str) -> tuple[int, ...]:

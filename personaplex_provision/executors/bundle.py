@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from personaplex_provision import cache
-from personaplex_provision.executors import stripping
+from personaplex_provision.executors import initializers, stripping
 
 ROOT = Path(__file__).parents[1]
 KINDS = "personaplex_provision.agent.resources."
@@ -65,8 +65,11 @@ def build(sources: dict[str, tuple[bool, bytes]], compiled: bool, kinds: Iterabl
     """A bundle of `sources`: dotted name -> (is it a package, its text)."""
     modules = {}
     used = _with_helpers(sources, kinds)
+    ready = sorted(name for name in sources if compiled and (name in used or not name.startswith(KINDS)))
+    if initializers.MODULE in ready:
+        sources = {**sources, initializers.MODULE: (False, initializers.text(initializers.of_records(ready)).encode())}
     for name, (package, text) in sorted(sources.items()):
-        if compiled and (name in used or not name.startswith(KINDS)):
+        if name in ready:
             file = name.replace(".", "/") + ("/__init__.py" if package else ".py")
             modules[name] = (package, True, marshal.dumps(stripping.compiled(text, file)))
         else:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from personaplex_provision.executors import bundle, remembered, stripping
+from personaplex_provision.agent import record, task
+from personaplex_provision.executors import bundle, initializers, remembered, stripping
 
 SAMPLE = '''"""About the module."""
 from __future__ import annotations
@@ -60,6 +61,24 @@ def test_compiled_code_tells_the_line_of_every_instruction_and_no_column() -> No
 def test_both_forms_of_a_module_mean_the_same(name: str) -> None:
     text = bundle._sources()[name][1]
     assert ast.dump(stripping.bare(stripping.source(text))) == ast.dump(stripping.bare(text))
+
+
+def test_a_compiled_engine_brings_the_initializers_of_its_records_and_source_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = {}
+    for compiled in (True, False):
+        modules = marshal.loads(zlib.decompress(bundle.build(bundle._sources(), compiled, ["user"])))
+        _, ready, content = modules[initializers.MODULE]
+        scope: dict[str, Any] = {}
+        exec(marshal.loads(content) if ready else content, scope)
+        found[compiled] = scope["KNOWN"]
+    assert not found[False]
+    assert {"<fields of Task>", "<fields of User>"} <= {name for name, _ in found[True]}
+    brought = dict(found[True])
+    monkeypatch.setattr(record, "KNOWN", brought)
+    made = vars(task.Task)["__dataclass_fields__"].shape.initializer()
+    assert made.__qualname__ == "Task.__init__" and brought == found[True]  # what is compiled would be added
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -89,3 +89,11 @@ def test_a_module_that_cannot_be_read_any_more_is_imported_from_its_file(place: 
     cut = CODE.replace("shelf.use()", "shelf.use(); os.truncate(shelf.path, 1000)").replace("import ", "import os, ", 1)
     assert start(place, cut)[0] == str(COUNT + 2)
     assert start(place)[:2] == ["0", "first"]
+
+
+def test_initializers_that_were_used_are_kept(place: Path) -> None:
+    used = "from personaplex_provision.agent.record import dataclass\n@dataclass\nclass Used:\n    one: int\nUsed(1)\n"
+    start(place, f"{CODE.replace('shelf.keep()', '')}{used}shelf.keep()")
+    told = "from personaplex_provision.agent.initializers import KNOWN\nprint(type(next(iter(KNOWN.values()))), end='')"
+    asked = f"from personaplex_provision.cli.shelf import Shelf\nShelf().use()\n{told}"
+    assert start(place, asked) == ["<class 'bytes'>"]

@@ -17,10 +17,15 @@ from _frozen_importlib import ModuleSpec
 
 TYPE_CHECKING = False  # typing costs milliseconds that a start should not pay
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence, Tuple
+    from typing import Any, Dict, Optional, Sequence, Tuple
 
-    Modules = Dict[str, Tuple[bool, bool, bytes]]
-    """Dotted name -> (is it a package, is it compiled, its marshalled code object or its source)."""
+    Module = Tuple[bool, bool, bytes]
+    """Is it a package, is it compiled, its marshalled code object or its source."""
+    Modules = Dict[str, Module]
+    """Modules by their dotted name."""
+
+APART = ""
+"Stands among the modules for those that are likely not looked at, compressed once more: a start does not unpack them."
 
 HIGH = 64
 "The conversation's descriptors are numbered from here, out of the way of what shells and daemons expect."
@@ -31,14 +36,16 @@ class Memory:
 
     def __init__(self, modules: Modules) -> None:
         self.modules = modules
+        self._apart: Modules = {}
         self.codes: Dict[str, Any] = {}
         "What was compiled here, by name."
 
     def find_spec(self, name: str, _path: Optional[Sequence[str]], _target: Any = None) -> Optional[ModuleSpec]:
         """The spec of a module that arrived; None leaves the name to the standard library."""
-        if name not in self.modules:
+        found = self._found(name)
+        if found is None:
             return None
-        package = self.modules[name][0]
+        package = found[0]
         return ModuleSpec(name, self, origin=_file(name, package), is_package=package)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:
@@ -46,7 +53,9 @@ class Memory:
 
     def exec_module(self, module: Any) -> None:
         """Runs the module's code in it."""
-        package, compiled, content = self.modules[module.__name__]
+        found = self._found(module.__name__)
+        assert found is not None  # it has a spec
+        package, compiled, content = found
         if compiled:
             code = marshal.loads(content)
         else:
@@ -56,18 +65,26 @@ class Memory:
 
     def get_source(self, name: str) -> Optional[str]:
         """For tracebacks, which ask the loader."""
-        if name not in self.modules or self.modules[name][1]:
-            return None
-        return self.modules[name][2].decode("utf-8")
+        found = self._found(name)
+        return None if found is None or found[1] else found[2].decode("utf-8")
 
     def compiled(self) -> Modules:
         """The modules; those that were used, all compiled for this Python."""
-        ready = {name: (self.modules[name][0], True, marshal.dumps(code)) for name, code in self.codes.items()}
-        return {**self.modules, **ready}
+        found = dict(self.modules)
+        for name, code in self.codes.items():
+            found[name] = (code.co_filename.endswith("/__init__.py"), True, marshal.dumps(code))
+        return found
 
-    def names(self) -> List[str]:
-        """Dotted names of every module that arrived."""
-        return sorted(self.modules)
+    def _found(self, name: str) -> Optional[Module]:
+        """A module that arrived; those that came apart are unpacked when one of them may be asked for."""
+        found = self.modules.get(name)
+        if found is None and APART in self.modules and name.startswith("personaplex_provision."):
+            if not self._apart:
+                import zlib
+
+                self._apart = marshal.loads(zlib.decompress(self.modules[APART][2]))
+            found = self._apart.get(name)
+        return found
 
 
 _TAKING = _thread.allocate_lock()

@@ -2,8 +2,9 @@
 
 Two forms. *Compiled* holds the engine as marshalled code objects and starts fastest, but only where the Python is
 the same as here; *source* runs anywhere. Of the kinds, only those that are known to be used travel compiled: source
-is a third of the size, and most kinds of it are never looked at. Both forms are stripped of what the target has no
-reader for. They are deterministic, and kept in the controller's cache under the digest of what they were made of.
+is a third of the size, and most kinds of it are never looked at, nor unpacked. Both forms are stripped of what the
+target has no reader for. They are deterministic, and kept in the controller's cache under the digest of what they were
+made of.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from personaplex_provision import cache
+from personaplex_provision.agent.start import APART
 from personaplex_provision.executors import initializers, stripping
 
 ROOT = Path(__file__).parents[1]
 KINDS = "personaplex_provision.agent.resources."
 _HELPERS = re.compile(r"^\s*from personaplex_provision\.agent\.resources(?:\.(\w+))? import (.*)", re.MULTILINE)
-FORMAT = b"4"
+FORMAT = b"5"
 "Part of every digest; raised when the form of a bundle changes."
 _BUILDING = threading.Lock()
 
@@ -63,7 +65,9 @@ def _bundle(compiled: bool, kinds: frozenset[str]) -> bytes:
 
 def build(sources: dict[str, tuple[bool, bytes]], compiled: bool, kinds: Iterable[str] = ()) -> bytes:
     """A bundle of `sources`: dotted name -> (is it a package, its text)."""
-    modules = {}
+    modules: dict[str, tuple[bool, bool, bytes]] = {}
+    apart: dict[str, tuple[bool, bool, bytes]] = {}
+    "What is likely not looked at."
     used = _with_helpers(sources, kinds)
     ready = sorted(name for name in sources if compiled and (name in used or not name.startswith(KINDS)))
     if initializers.MODULE in ready:
@@ -73,7 +77,9 @@ def build(sources: dict[str, tuple[bool, bytes]], compiled: bool, kinds: Iterabl
             file = name.replace(".", "/") + ("/__init__.py" if package else ".py")
             modules[name] = (package, True, marshal.dumps(stripping.compiled(text, file)))
         else:
-            modules[name] = (package, False, stripping.source(text))
+            (apart if compiled else modules)[name] = (package, False, stripping.source(text))
+    if apart:
+        modules[APART] = (False, False, zlib.compress(marshal.dumps(apart, 2), 9))
     # Version 2 of the format has no references, so equal input gives equal bytes on every run.
     return zlib.compress(marshal.dumps(modules, 2), 9)
 

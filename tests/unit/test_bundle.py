@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from personaplex_provision.agent import record, task
+from personaplex_provision.agent.start import APART, Memory
 from personaplex_provision.executors import bundle, initializers, remembered, stripping
 
 SAMPLE = '''"""About the module."""
@@ -86,9 +87,27 @@ def test_equal_sources_give_equal_bytes_and_hold_every_module_of_the_agent(compi
     sources = bundle._sources()
     data = bundle.build(sources, compiled)
     assert data == bundle.build(dict(reversed(sources.items())), compiled)
-    names = set(marshal.loads(zlib.decompress(data)))
+    modules = marshal.loads(zlib.decompress(data))
+    apart = marshal.loads(zlib.decompress(modules.pop(APART)[2])) if compiled else {}
+    names = {*modules, *apart}
+    assert all(name.startswith(bundle.KINDS) for name in apart)
     assert names == set(sources) and "personaplex_provision.agent.start" in names
     assert not [name for name in names if not name.startswith("personaplex_provision.agent")][1:]
+
+
+def test_what_came_apart_is_unpacked_for_a_module_that_is_not_among_the_others_alone() -> None:
+    sources = bundle._sources()
+    modules = marshal.loads(zlib.decompress(bundle.build(sources, True, ["copy"])))
+    packed = modules[APART]
+    memory = Memory({**modules, APART: (False, False, b"never unpacked")})
+    for name in ("personaplex_provision.agent.main", f"{bundle.KINDS}copy"):
+        assert memory.find_spec(name, None) is not None
+    assert memory.find_spec("json", None) is None
+    memory = Memory({**modules, APART: packed})
+    spec = memory.find_spec(f"{bundle.KINDS}git", None)
+    assert spec is not None and "git" in (memory.get_source(spec.name) or "")
+    assert memory.find_spec(f"{bundle.KINDS}of_the_user", None) is None
+    assert memory.compiled() == modules
 
 
 def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

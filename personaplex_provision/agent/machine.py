@@ -69,6 +69,8 @@ class Machine:
         self._memo: Dict[Any, Any] = {}
         self._lock = threading.Lock()
         self._manager: Optional[Manager] = None
+        self.directories: Dict[str, bool] = {}
+        "Whether there is a directory at a path, as whoever the agent is sees it; asked again once something changed."
 
     def remember(self, key: Any, ask: Callable[[], Any]) -> Any:
         """The answer to `key`, asked once until `forget`."""
@@ -83,6 +85,7 @@ class Machine:
         """Something was changed: everything is asked anew."""
         with self._lock:
             self._memo.clear()
+        self.directories = {}
         self.rest()
 
     def rest(self) -> None:

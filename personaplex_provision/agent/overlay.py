@@ -105,10 +105,13 @@ class PlanningHost(Host):
         return None
 
     def _real_directory(self, path: str) -> bool:
-        try:
-            return st.S_ISDIR(os.lstat(path).st_mode)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return False
+        known = self.machine.directories if not self.identity.foreign else {}
+        if path not in known:
+            try:
+                known[path] = st.S_ISDIR(os.lstat(path).st_mode)
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                known[path] = False
+        return known[path]
 
     def stat(self, path: str, follow: bool = False) -> Entry:
         if self.prediction.untouched:
@@ -384,9 +387,5 @@ class PlanningHost(Host):
 @lru_cache(maxsize=4096)
 def _parents(path: str) -> Tuple[str, ...]:
     """The directories above a path, the nearest first, without the root."""
-    found = []
-    at = os.path.dirname(path)
-    while at and at != os.path.dirname(at):
-        found.append(at)
-        at = os.path.dirname(at)
-    return tuple(found)
+    up = os.path.dirname(path)
+    return (up, *_parents(up)) if up and up != os.path.dirname(up) else ()

@@ -225,6 +225,8 @@ def _managed(kind: Any) -> tuple[str, ...]:
 
 def to_wire(value: Any) -> Any:
     """JSON form of a field's value: blobs and secrets by name."""
+    if value is None or type(value) in (str, bool, int):
+        return value
     if isinstance(value, Blob):
         return {"$secret": value.secret} if value.secret else {"$blob": [value.sha256, value.size]}
     if isinstance(value, Secret):

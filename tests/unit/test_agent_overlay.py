@@ -220,3 +220,14 @@ def test_the_machine_has_what_it_has(place: Path, tmp_path: Path) -> None:
     real = Host(Machine(), Store(str(tmp_path / "state")))
     assert real.declared("user", "root") is None and real.which("no-such-program") is None
     assert real.list(str(place)) == ["real"] and os.path.isdir(place)
+
+
+def test_a_directory_that_came_to_be_is_seen_once_something_was_changed(place: Path, tmp_path: Path) -> None:
+    machine, prediction = Machine(), Prediction()
+    host = PlanningHost(Host(machine, Store(str(tmp_path / "state"))), prediction, "one")
+    host.mkdir(f"{place}/made")
+    assert host.stat(f"{place}/made/file").type == "absent"
+    (place / "made").mkdir()
+    (place / "made/file").write_text("really\n")
+    machine.forget()
+    assert host.stat(f"{place}/made/file").type == "file"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from personaplex_provision.agent.resource import ResourceError
 from personaplex_provision.agent.resources._editing import EditedFile
+from personaplex_provision.agent.resources.ini_file import IniFile
 from personaplex_provision.errors import InvalidError
 from personaplex_provision.planning.schema import validate
 
@@ -126,3 +130,17 @@ def test_an_option_lands_in_its_section(params: dict[str, Any], after: str) -> N
 def test_what_makes_no_sense_is_said(kind: str, params: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidError, match=why):
         validate(kind, {"path": "/x", **params})
+
+
+@given(
+    st.text("ab=#; \t", max_size=12), st.text("ab=", min_size=1, max_size=2) | st.just("a b"), st.booleans(),
+    st.booleans(), st.sampled_from(["", "\n", "\r\n"]),
+)
+@example("#a", "a", True, False, "\n")
+def test_a_line_is_an_options_where_the_expression_for_it_says_so(
+    line: str, option: str, inactive: bool, bare: bool, end: str,
+) -> None:
+    lead = r"[#;][ \t]*" if inactive else r"[ \t]*"
+    match = re.match(rf"{lead}{re.escape(option)}[ \t]*(?:=[ \t]*(.*?))?[ \t]*$", line)
+    wanted = (False, None) if not match or (inactive and match[1] is None and not bare) else (True, match[1])
+    assert IniFile("/x", option=option, allow_no_value=bare)._value_of(line + end, inactive) == wanted

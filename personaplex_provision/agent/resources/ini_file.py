@@ -107,13 +107,16 @@ class IniFile(EditedFile):
 
     def _value_of(self, line: str, inactive: bool = False) -> Tuple[bool, Optional[str]]:
         """Whether the line is the option's, commented out when `inactive`, and its value (None without one)."""
-        if self.option and self.option not in line:
+        text, name = line.rstrip("\r\n"), (self.option or "").lstrip(" \t")
+        if inactive and not text.startswith(("#", ";")):
             return False, None
-        lead = r"[#;][ \t]*" if inactive else r"[ \t]*"
-        match = re.match(rf"{lead}{re.escape(self.option or '')}[ \t]*(?:=[ \t]*(.*?))?[ \t]*$", line.rstrip("\r\n"))
-        if not match or (inactive and match[1] is None and not self.allow_no_value):
+        text = text[inactive:].lstrip(" \t")
+        rest = text[len(name):].lstrip(" \t")
+        if not text.startswith(name) or (rest and not rest.startswith("=")):
             return False, None
-        return True, match[1]
+        if inactive and not rest and not self.allow_no_value:
+            return False, None
+        return True, rest[1:].strip(" \t") if rest else None
 
     def _line(self, value: Optional[str]) -> str:
         if value is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from personaplex_provision.agent.record import MISSING, dataclass, field, fields
+from personaplex_provision.agent.record import dataclass, field
 
 
 @dataclass
@@ -93,17 +93,7 @@ class Task:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Task:
         """The task of a wire form; unknown keys are refused with TypeError."""
-        if "address" not in data or not data.keys() <= _BLANK.keys():
-            return cls(**data)  # which says what is wrong
-        # Not by `__init__`: to make that takes longer than to make a hundred tasks without it.
-        found = cls.__new__(cls)
-        vars(found).update({**_BLANK, **{name: make() for name, make in _MADE}, **data})
-        return found
+        return cls(**data)
 
 
-_BLANK: dict[str, Any] = {one.name: None if one.default is MISSING else one.default for one in fields(Task)}
-"The fields' defaults; those that are made anew each time are in `_MADE`."
-_MADE: list[tuple[str, Any]] = [
-    (one.name, one.default_factory) for one in fields(Task) if one.default_factory is not MISSING
-]
-_BLANK.update((name, make()) for name, make in _MADE)
+_BLANK: dict[str, Any] = {**vars(Task(address="")), "address": None}

@@ -11,8 +11,8 @@ import binascii
 import marshal
 import os
 import sys
-from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import PathFinder, SourceFileLoader
+from _frozen_importlib import BuiltinImporter, ModuleSpec
+from _frozen_importlib_external import SourceFileLoader, cache_from_source
 from typing import Any
 
 from personaplex_provision import cache
@@ -22,8 +22,9 @@ MANY = 40
 "Modules that a command must have imported from elsewhere before the file is made anew."
 MOST = 1000
 "Initializers above which those of earlier commands are forgotten."
-_Entry = tuple[str, tuple[int, ...], bool, int, int]
-"""The source file, its state, whether it is a package, and from where to where in the file its code is."""
+_Entry = tuple[str, tuple[int, ...], bool, int, int, str]
+"""The source file, its state, whether it is a package, from where to where in the file its code is, and where Python
+would keep that."""
 
 
 class Loader(SourceFileLoader):
@@ -44,7 +45,7 @@ class Shelf:
 
     def __init__(self) -> None:
         # Where a name leads to depends on the path, and what code means on the interpreter.
-        self.key = f"2 {sys.version} {sys.flags.optimize} {sys.path}"
+        self.key = f"3 {sys.version} {sys.flags.optimize} {sys.path}"
         self.path = cache.path(f"modules-{binascii.crc32(self.key.encode()):08x}")
         self.index: dict[str, _Entry] = {}
         self.expressions = Expressions({})
@@ -56,7 +57,8 @@ class Shelf:
         """Has modules imported from here."""
         self._read()
         if self.index:
-            sys.meta_path.insert(sys.meta_path.index(PathFinder), self)
+            # Before those that know what is built in or frozen, which this is not; behind whatever others put first.
+            sys.meta_path.insert(sys.meta_path.index(BuiltinImporter), self)
         self.expressions.use()
 
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
@@ -64,9 +66,9 @@ class Shelf:
         entry = self.index.get(name)
         if entry is None or _state(entry[0]) != entry[1]:
             return None
-        file, _, package, start, end = entry
+        file, _, package, start, end, cached = entry
         spec = ModuleSpec(name, Loader(name, file, self, start, end), origin=file, is_package=package)
-        spec.has_location = True
+        spec.has_location, spec.cached = True, cached
         if package:
             spec.submodule_search_locations = [os.path.dirname(file)]
         return spec
@@ -94,7 +96,7 @@ class Shelf:
 
         def add(name: str, file: str, state: tuple[int, ...], package: bool, code: bytes) -> None:
             nonlocal size
-            index[name] = (file, state, package, size, size + len(code))
+            index[name] = (file, state, package, size, size + len(code), cache_from_source(file))
             codes.append(code)
             size += len(code)
 
@@ -102,7 +104,7 @@ class Shelf:
             state = _state(loader.path)  # before it is read
             code = _initializers(loader.path) if name == initializers.MODULE else loader.get_code(name)
             add(name, loader.path, state, loader.is_package(name), marshal.dumps(code))
-        for name, (file, state, package, start, end) in self.index.items():
+        for name, (file, state, package, start, end, _) in self.index.items():
             code = self.code(start, end) if name not in index and _state(file) == state else b""
             if code:
                 add(name, file, state, package, code)

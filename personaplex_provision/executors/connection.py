@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -200,7 +201,7 @@ class _Reader:
 
     def words(self, name: str) -> tuple[str, ...]:
         try:
-            return tuple(shlex.split(self.text(name)))
+            return _words(self.text(name))
         except ValueError as error:
             self.wrong(name, f"{name} cannot be split into words: {error}")
             return ()
@@ -211,3 +212,9 @@ class _Reader:
             if value is not None:
                 return name, value
         return names[0], None
+
+
+@functools.lru_cache(maxsize=256)
+def _words(text: str) -> tuple[str, ...]:
+    """Split as a shell would; hosts of one inventory mostly have the same. Raises ValueError."""
+    return tuple(shlex.split(text))

@@ -17,7 +17,6 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 from personaplex_provision.agent.record import dataclass, field
 from personaplex_provision.errors import ConfigurationError, Diagnostic, Position
@@ -102,8 +101,8 @@ class SshSettings:
         here = socket.gethostname()
         simple = {
             "%": "%", "h": self.hostname, "n": self.alias, "p": str(self.port), "r": self.user,
-            "u": getpass.getuser(), "d": str(Path.home()), "i": str(os.getuid()), "l": here, "L": here.split(".")[0],
-            "k": self.get("hostkeyalias") or self.alias, "j": self.get("proxyjump"),
+            "u": getpass.getuser(), "d": os.path.expanduser("~"), "i": str(os.getuid()),
+            "l": here, "L": here.split(".")[0], "k": self.get("hostkeyalias") or self.alias, "j": self.get("proxyjump"),
         }
         if letter == "C":
             text = here + self.hostname + str(self.port) + self.user + simple["j"]
@@ -122,11 +121,11 @@ def settings_of(
     reader = _Reader(alias, user)
     own = _take_arguments(reader, arguments)
     if files is None:
-        files = [own] if own else [str(Path("~/.ssh/config").expanduser()), SYSTEM]
-    if own and own.lower() != "none" and not Path(own).is_file():
+        files = [own] if own else [os.path.expanduser("~/.ssh/config"), SYSTEM]
+    if own and own.lower() != "none" and not os.path.isfile(own):
         raise ConfigurationError(f"the ssh configuration {own} is not there")
     for one in files:
-        reader.read(Path(one))
+        reader.read(one)
     values = reader.values
     # Words on the command line win over the inventory, as the last -p of an ssh command would.
     found = SshSettings(alias, alias, 22, user or getpass.getuser(), values)
@@ -157,7 +156,7 @@ def _take_arguments(reader: _Reader, arguments: Sequence[str]) -> str:
         elif letter in letters:
             reader.note(letters[letter], value)
         elif letter == "F":
-            file = str(Path(value).expanduser())
+            file = os.path.expanduser(value)
     reader.given = frozenset(reader.values)
     return file
 
@@ -184,11 +183,11 @@ class _Reader:
         written = self.values.get("hostname", [self.alias])[0]
         return written.replace("%%", "\0").replace("%h", self.alias).replace("\0", "%")
 
-    def read(self, path: Path, active: bool = True, depth: int = 0) -> None:
-        if depth > DEPTH or not path.is_file():
+    def read(self, path: str, active: bool = True, depth: int = 0) -> None:
+        if depth > DEPTH or not os.path.isfile(path):
             return
         try:
-            state = path.stat()
+            state = os.stat(path)
             options = _options(path, (state.st_mtime_ns, state.st_size, state.st_ino))
         except OSError:
             return  # ssh too passes over a system file that it may not read
@@ -197,17 +196,17 @@ class _Reader:
             if name == "host":
                 active = outer and _matches(self.alias, _words(value))
             elif name == "match":
-                active = outer and self._match(_words(value), Position(str(path), number))
+                active = outer and self._match(_words(value), Position(path, number))
             elif name == "include":
                 for one in self._included(path, value):
                     self.read(one, active, depth + 1)
             elif active:
                 self.note(name, value)
 
-    def _included(self, path: Path, value: str) -> Iterator[Path]:
-        base = Path("/etc/ssh") if str(path).startswith("/etc/ssh") else Path("~/.ssh").expanduser()
+    def _included(self, path: str, value: str) -> Iterator[str]:
+        base = "/etc/ssh" if path.startswith("/etc/ssh") else os.path.expanduser("~/.ssh")
         for pattern in _words(value):
-            yield from map(Path, sorted(glob.glob(str(base / Path(pattern).expanduser()))))
+            yield from sorted(glob.glob(os.path.join(base, os.path.expanduser(pattern))))
 
     def _match(self, words: list[str], where: Position) -> bool:
         user = self.user or self.values.get("user", [getpass.getuser()])[0]
@@ -239,16 +238,18 @@ class _Reader:
 
 
 @lru_cache(maxsize=64)
-def _options(path: Path, _state: tuple[int, ...]) -> list[tuple[int, str, str]]:
+def _options(path: str, _state: tuple[int, ...]) -> list[tuple[int, str, str]]:
     """What the lines of a file say; read once for all hosts, until the file is written to."""
     options = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), 1):
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.read().splitlines()
+    for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         found = re.match(r"(\w+)(?:\s*=\s*|\s+)(.*)", line)
         if not found:
-            raise ConfigurationError(Diagnostic("not an option of ssh", line, Position(str(path), number, 1)))
+            raise ConfigurationError(Diagnostic("not an option of ssh", line, Position(path, number, 1)))
         options.append((number, found[1].lower(), found[2]))
     return options
 

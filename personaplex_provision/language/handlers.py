@@ -37,20 +37,23 @@ def _flatten(nodes: list[Node], loader: Loader) -> Iterator[Written]:
 def nodes_of(play: Play) -> Iterator[Node]:
     """Every task, block, import, role entry and check of a play, those inside roles and imports too; each once."""
     seen: set[int] = set()
-    for part in (play.pre_tasks, play.roles, play.tasks, play.post_tasks):
-        for node in part:
-            yield from _walk(node, seen)
+    todo: list[Node] = [*play.pre_tasks, *play.roles, *play.tasks, *play.post_tasks][::-1]
+    while todo:
+        node = todo.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            todo += _inside(node)[::-1]
     yield from play.keywords.get("verify", ())
     for handler in play.handlers:
         yield from handler.keywords.get("verify", ())
 
 
-def _walk(node: Node, seen: set[int]) -> Iterator[Node]:
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    yield node
+def _inside(node: Node) -> list[Node]:
+    """What stands directly in a node, in order."""
     inside: list[Node] = [*node.keywords.get("verify", ())]
+    if isinstance(node, Written):
+        return inside
     role = node.imported if isinstance(node, Import) else node.role if isinstance(node, RoleUse) else None
     if isinstance(role, Role):
         inside += [*role.verify, *(one for handler in role.handlers for one in handler.keywords.get("verify", ()))]
@@ -58,10 +61,9 @@ def _walk(node: Node, seen: set[int]) -> Iterator[Node]:
         inside += [*(node.imported.dependencies if node.imported else []), *node.nodes]
     elif isinstance(node, RoleUse):
         inside += [*node.role.dependencies, *node.role.tasks] if isinstance(node.role, Role) else []
-    elif not isinstance(node, Written):
+    else:
         inside += [*node.body, *node.rescue, *node.always]
-    for one in inside:
-        yield from _walk(one, seen)
+    return inside
 
 
 def roles_of(play: Play) -> list[Role]:

@@ -49,7 +49,7 @@ class Expressions:
     def all(self) -> dict[_Key, _Made]:
         """What is to be kept for the next start."""
         found = {} if len(self.kept) > MANY else dict(self.kept)
-        for (pattern, flags), compiled in self._fresh.items():
+        for (pattern, flags), compiled in list(self._fresh.items()):
             try:
                 made = self._taken_apart(pattern, flags)
                 if self._made(pattern, made) == compiled:

@@ -29,5 +29,5 @@ def of_records(modules: Iterable[str]) -> Known:
 def text(known: Known) -> str:
     """The module."""
     # Version 2 of the format has no references, so equal code gives equal bytes on every run.
-    marshalled = {key: code if isinstance(code, bytes) else marshal.dumps(code, 2) for key, code in known.items()}
+    marshalled = {key: code if isinstance(code, bytes) else marshal.dumps(code, 2) for key, code in dict(known).items()}
     return f"KNOWN = {marshalled!r}\n"

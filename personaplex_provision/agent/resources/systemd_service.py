@@ -163,20 +163,26 @@ class SystemdService(Resource):
         unit = units.unit_name(self.name)
         if "masked" in wanted:
             self._links(["mask" if self.masked else "unmask"], unit, now, host)
+        at_once = {"enabled", "state"} <= wanted and running and self._goes_along(now)
         if "enabled" in wanted:
-            flags = ["--force"] if self.force and self.enabled else []
+            flags = [*(["--force"] if self.force and self.enabled else []), *(["--now"] if at_once else [])]
             self._links(["enable" if self.enabled else "disable", *flags], unit, now, host)
         if "state" in wanted:
-            self._move(unit, host)
+            self._move(unit, host, at_once)
 
-    def _move(self, unit: str, host: Host) -> None:
+    def _goes_along(self, now: SystemdService) -> bool:
+        """Whether systemctl starts or stops the unit along with its links, in one go: not that of a script."""
+        same = self.state == ("started" if self.enabled else "stopped")
+        return same and not self.no_block and not units.is_sysv(now.shown or {})
+
+    def _move(self, unit: str, host: Host, done: bool) -> None:
         if not units.running(host):
             raise ResourceError(
                 f"{unit} cannot be {self.state}: systemd does not run on this host", hint=_HINT_NO_SYSTEMD
             )
         verb = {"started": "start", "stopped": "stop", "restarted": "restart", "reloaded": "reload-or-restart"}
-        argv = [verb[self.state or ""], unit, *(["--no-block"] if self.no_block else [])]
-        self._ctl(argv, host)
+        if not done:
+            self._ctl([verb[self.state or ""], *(["--no-block"] if self.no_block else []), unit], host)
         if self.state != "stopped" and not self.no_block:
             time.sleep(_SETTLE)
             host.changed()
@@ -253,8 +259,8 @@ class SystemdService(Resource):
         host.changed()  # what comes is not told to a connection by which was asked
         found = host.run(command, images.get("touches", []), images.get("trees", []), env=env, check=False)
         if check and found.rc != 0:
-            unit = argv[1] if len(argv) > 1 else ""
-            log = units.log_tail(host, unit, self.scope) if argv[0] in ("start", "restart", "reload-or-restart") else ""
+            starts = argv[0] in ("start", "restart", "reload-or-restart") or "--now" in argv
+            log = units.log_tail(host, argv[-1], self.scope) if starts else ""
             detail = "\n".join(part for part in (found.stderr.strip(), log) if part)
             raise ResourceError(f"systemctl {' '.join(argv)} failed", detail, result={"rc": found.rc})
 

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any, List, Tuple
 
-from personaplex_provision.agent.store import Store, making
+from personaplex_provision.agent.store import Making, Store
 
 _NEWEST = 4
 "Engines that are left when another comes."
@@ -80,8 +80,7 @@ def _write(path: str, content: bytes) -> None:
         os.unlink(beside)
     except FileNotFoundError:
         pass
-    with making(beside, path) as file:
+    with Making(beside, path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        file.sync()
     os.replace(beside, path)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
 
 from personaplex_provision.agent import image as images
-from personaplex_provision.agent import leftovers, observation, step, texts
+from personaplex_provision.agent import leftovers, observation, step
 from personaplex_provision.agent.confirm import Confirm
 from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal
@@ -154,7 +154,7 @@ class Execution:
         finally:
             if host is not None and host in self.session.hosts:
                 self._left(host)
-        return self._came_out(task, outcome)
+        return self._came_out(task, outcome, host)
 
     def _at_hand(self, task: Task) -> Tuple[Resource, Host]:
         """The task's resource, and the host as the task sees it. Raises ResourceError."""
@@ -211,16 +211,16 @@ class Execution:
         finally:
             if host is not None:
                 self._left(host)
-        return [self._came_out(task, outcome) for task, outcome in zip(tasks, outcomes)]
+        return [self._came_out(task, outcome, host) for task, outcome in zip(tasks, outcomes)]
 
-    def _came_out(self, task: Task, outcome: step.Outcome) -> Tuple[Ended, Message]:
+    def _came_out(self, task: Task, outcome: step.Outcome, host: Host) -> Tuple[Ended, Message]:
         changed = outcome.changed if task.changed is None else task.changed
         result = {"changed": changed, "failed": False, **outcome.result}
         extra: Message = {"action": outcome.action}
         if outcome.marks:
             extra["marks"] = outcome.marks
             if not task.no_log:
-                texts.keep(self.session.store, self.journal.run, outcome.marks, self.session.redactor.text)
+                self.journal.texts.keep(outcome.marks, self.session.redactor.text, host.read)
         if outcome.standing:
             extra["standing"] = outcome.standing
         if outcome.changed and not task.no_log:

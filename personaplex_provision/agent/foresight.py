@@ -65,6 +65,8 @@ class Foresight:
         self.scene = Scene(self.store)
         self.blind = False
         "Whether a step before ends in an author's `undo:`, of which nobody knows what it removes."
+        self._texts: Dict[str, texts.Texts] = {}
+        "What each run left."
         self._standing: Dict[str, Dict[str, Any]] = {}
         "What is no file, as it will be: of each thing name -> value."
 
@@ -153,7 +155,7 @@ class Foresight:
                     way.text = self._merged(run, path, way.image, after)
                 if one == "content" and way.text is not None:
                     way.stays.append({**_told(path, one, after[one], now[one]), "now": "edited elsewhere too",
-                                      **self._text(path, texts.kept(self.store, run, after[one]), now)})
+                                      **self._text(path, self._left(run, after), now)})
                 else:
                     way.refused.append(self._refusal(run, path, one, after, now, ended))
                 back.append(one)
@@ -187,11 +189,17 @@ class Foresight:
         return way
 
     def _merged(self, run: str, path: str, image: Image, after: Look) -> Optional[str]:
-        now, left = self.scene.text(path), texts.kept(self.store, run, after["content"])
+        now, left = self.scene.text(path), self._left(run, after)
         if now is None or left is None:
             return None
         before = self._before(image)
         return None if before is None else merge.undone(now, left, before, path in _TABLES)
+
+    def _left(self, run: str, look: Look) -> Optional[str]:
+        """The text that a step of the run left in a file, or None."""
+        if run not in self._texts:
+            self._texts[run] = texts.Texts(self.store, run)
+        return self._texts[run].kept(look["content"])
 
     def _before(self, image: Image) -> Optional[str]:
         try:
@@ -214,7 +222,7 @@ class Foresight:
             inside = _since(path, ended)
             return {**found, "now": f"changed inside: {', '.join(inside)}" if inside else "changed inside"}
         if one in ("content", "type") and after["type"] == "file":
-            found.update(self._text(path, texts.kept(self.store, run, after["content"]), now, after))
+            found.update(self._text(path, self._left(run, after), now, after))
         return found
 
     def _text(self, path: str, left: Optional[str], now: Look, *others: Look) -> Dict[str, str]:

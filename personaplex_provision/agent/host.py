@@ -18,7 +18,7 @@ from personaplex_provision.agent import image as images
 from personaplex_provision.agent.machine import Completed
 from personaplex_provision.agent.reading import Reading
 from personaplex_provision.agent.resource import ResourceError
-from personaplex_provision.agent.store import copy_owner, copy_tree, making
+from personaplex_provision.agent.store import Making, copy_owner, copy_tree
 from personaplex_provision.agent.values import Blob
 
 Data = Union[bytes, Blob]
@@ -64,9 +64,7 @@ class Host(Reading):
         want_mode = mode if mode is not None else (0o666 & ~_umask() if fresh else before.mode)
         beside = images.spare(path)
         self.step()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside)
-        with making(beside, path) as file:
+        with Making(beside, path, over=True) as file:
             if isinstance(data, Blob):
                 with self.open_blob(data) as source:
                     shutil.copyfileobj(source, file, 1 << 20)
@@ -79,8 +77,7 @@ class Host(Reading):
                 keep_uid, keep_gid = (-1, -1) if fresh else (before.uid, before.gid)
                 _chown(file.fileno(), uid if uid is not None else keep_uid, gid if gid is not None else keep_gid)
             os.fchmod(file.fileno(), want_mode)
-            file.flush()
-            os.fsync(file.fileno())
+            file.sync()
         self.step()
         os.replace(beside, path)
 
@@ -213,6 +210,7 @@ class Host(Reading):
 
     def changed(self) -> None:
         """Tells that something was changed past this object; shared reads are asked anew."""
+        self._seen = None
         self.machine.forget()
 
     def touch_image(self, path: str, whole: bool = False, link: bool = False, content: bool = True) -> None:
@@ -220,7 +218,8 @@ class Host(Reading):
 
         Without `content` a file is about to get another mode, owner or time only, and what it holds is not copied.
         """
-        self.machine.forget()
+        self._seen = None
+        self.machine.forget(path)
         if self._record is None or any(
             image["whole"] and _inside(path, image["path"]) for image in self._taken.values()
         ):
@@ -249,6 +248,7 @@ class Host(Reading):
 
     def step(self) -> None:
         """One operation is about to change the host."""
+        self._seen = None
         self.store.fault.step()
 
     def _replace(self, path: str, make: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ import stat
 from typing import Any, Collection, Dict, Optional
 
 from personaplex_provision.agent.look import sha256_of, xattrs
-from personaplex_provision.agent.store import Store, copy_owner, copy_tree, making
+from personaplex_provision.agent.store import Making, Store, copy_owner, copy_tree
 
 Image = Dict[str, Any]
 """`{"path", "type": absent|file|link|directory|tree|other, "mode", "uid", "gid", "mtime_ns", "sha256", "size",
@@ -107,10 +107,9 @@ def restore(image: Image, store: Store, aspects: Optional[Collection[str]] = Non
         os.symlink(image["target"], beside)
         _own(beside, image)
     else:
-        with store.open(image["sha256"]) as source, making(beside, path) as target:
+        with store.open(image["sha256"]) as source, Making(beside, path) as target:
             shutil.copyfileobj(source, target)
-            target.flush()
-            os.fsync(target.fileno())
+            target.sync()
         _dress(beside, image)
     store.fault.step()
     os.replace(beside, path)

@@ -15,9 +15,10 @@ import zlib
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from personaplex_provision.agent.store import Store
+from personaplex_provision.agent.texts import Texts
 
 Record = Dict[str, Any]
-_TEXT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_TEXT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 _BEFORE = ("run_start", "intent", "image")
 "Records that must be on the disk before what they speak of happens."
@@ -32,6 +33,8 @@ class Journal:
         self._clean = clean
         folder = store.directory("runs", run)
         self.path = os.path.join(folder, "journal.jsonl")
+        self.texts = Texts(store, run)
+        "The texts that the run leaves."
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._fd, whole_lines(self.path))
         self.count = _lines(self.path)
@@ -78,16 +81,15 @@ class Journal:
         return record
 
     def _append(self, line: bytes, sync: bool) -> None:
-        size = os.fstat(self._fd).st_size
+        written = 0
         try:
-            view = memoryview(line)
-            while view:
-                view = view[os.write(self._fd, view) :]
+            while written < len(line):
+                written += os.write(self._fd, line[written:] if written else line)
             if sync:
                 os.fdatasync(self._fd)
         except OSError as error:
             with contextlib.suppress(OSError):  # a torn line would hide what follows it
-                os.ftruncate(self._fd, size)
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
             error.filename = error.filename or self.path
             raise
 

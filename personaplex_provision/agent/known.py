@@ -67,7 +67,7 @@ class Known:
 
     def save(self) -> None:
         """Keeps what was learnt, for the next connection. Raises OSError."""
-        from personaplex_provision.agent.store import making
+        from personaplex_provision.agent.store import Making
 
         with self._lock:
             if not self._fresh:
@@ -78,7 +78,7 @@ class Known:
         beside = f"{self.path}.new"
         if os.path.exists(beside):
             os.unlink(beside)
-        with making(beside, self.path) as file:
+        with Making(beside, self.path) as file:
             file.write(text.encode("utf-8", "surrogateescape"))
         os.replace(beside, self.path)
 

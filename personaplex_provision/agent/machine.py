@@ -67,6 +67,7 @@ class Machine:
 
     def __init__(self) -> None:
         self._memo: Dict[Any, Any] = {}
+        self._accounts: Dict[Any, Any] = {}
         self._lock = threading.Lock()
         self._manager: Optional[Manager] = None
         self.directories: Dict[str, bool] = {}
@@ -74,17 +75,24 @@ class Machine:
 
     def remember(self, key: Any, ask: Callable[[], Any]) -> Any:
         """The answer to `key`, asked once until `forget`."""
-        with self._lock:
-            if key in self._memo:
-                return self._memo[key]
-        found = ask()
-        with self._lock:
-            return self._memo.setdefault(key, found)
+        return self._once(self._memo, key, ask)
 
-    def forget(self) -> None:
-        """Something was changed: everything is asked anew."""
+    def _once(self, memo: Dict[Any, Any], key: Any, ask: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key in memo:
+                return memo[key]
+        found = ask()
+        if found is None:  # who is not there may come any time
+            return None
+        with self._lock:
+            return memo.setdefault(key, found)
+
+    def forget(self, path: str = "/etc") -> None:
+        """Something was changed: everything is asked anew; who is known only where it was no other `path` alone."""
         with self._lock:
             self._memo.clear()
+            if path.startswith(_SYSTEM) or path.rpartition("/")[2] in _TABLES:
+                self._accounts.clear()
         self.directories = {}
         self.rest()
 
@@ -95,21 +103,21 @@ class Machine:
 
     def user(self, name: str) -> Optional[User]:
         """The user of that name, from every source the host knows (nsswitch)."""
-        found: Optional[User] = self.remember(("user", name), lambda: _user(name))
+        found: Optional[User] = self._once(self._accounts, ("user", name), lambda: _user(name))
         return found
 
     def group(self, name: str) -> Optional[Group]:
         """The group of that name."""
-        found: Optional[Group] = self.remember(("group", name), lambda: _group(name))
+        found: Optional[Group] = self._once(self._accounts, ("group", name), lambda: _group(name))
         return found
 
     def owner_name(self, uid: int) -> str:
         """The name of a uid, or its number as text."""
-        return str(self.remember(("uid", uid), lambda: _name(pwd.getpwuid, uid)))
+        return str(self._once(self._accounts, ("uid", uid), lambda: _name(pwd.getpwuid, uid)))
 
     def group_name(self, gid: int) -> str:
         """The name of a gid, or its number as text."""
-        return str(self.remember(("gid", gid), lambda: _name(grp.getgrgid, gid)))
+        return str(self._once(self._accounts, ("gid", gid), lambda: _name(grp.getgrgid, gid)))
 
     @property
     def manager(self) -> Manager:
@@ -124,6 +132,12 @@ class Machine:
         """dpkg's packages. Empty where there is no dpkg."""
         found: Packages = self.remember("packages", packages.read)
         return found
+
+
+_SYSTEM = ("/etc", "/lib", "/run", "/usr", "/var")
+"Where those who answer for accounts (nsswitch) keep what they know."
+_TABLES = ("passwd", "group", "nsswitch.conf")
+"Names of these, wherever a link may have led to them."
 
 
 def _name(ask: Callable[[int], Any], number: int) -> str:

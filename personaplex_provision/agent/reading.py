@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat as st
 import subprocess
-from typing import IO, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import IO, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
+from personaplex_provision.agent.digests import sha256
 from personaplex_provision.agent.identity import Identity
 from personaplex_provision.agent.image import Image
 from personaplex_provision.agent.look import chunks, digest_of
@@ -14,6 +15,7 @@ from personaplex_provision.agent.machine import Completed, Entry, Group, Machine
 from personaplex_provision.agent.packages import Packages
 from personaplex_provision.agent.process import run_process
 from personaplex_provision.agent.resource import ResourceError
+from personaplex_provision.agent.seen import SMALL, Seen, mark_of
 from personaplex_provision.agent.store import Store
 from personaplex_provision.agent.values import Blob
 
@@ -49,6 +51,12 @@ class Reading:
         self.left: List[str] = []
         "What a failed step touched and could not put back, one sentence each."
         self.processes: List[subprocess.Popen[bytes]] = []
+        self._seen: Optional[Seen] = None
+        "What was read a moment ago, while the step only looks."
+
+    def looking(self, only: bool = True) -> None:
+        """From here on until the first change the same path is not read again and again; not `only`: it is."""
+        self._seen = Seen() if only else None
 
     def expand(self, path: str) -> str:
         """`~` and `~user` as the task's user means them."""
@@ -58,16 +66,14 @@ class Reading:
 
     def stat(self, path: str, follow: bool = False) -> Entry:
         """What is at `path`; `type` is `absent` when nothing is. Raises PermissionError."""
-        try:
-            found = os.stat(path) if follow else os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return Entry("absent")
-        kind = _TYPES.get(st.S_IFMT(found.st_mode), "other")
-        target = os.readlink(path) if kind == "link" else ""
-        return Entry(
-            kind, st.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns,
-            target, found.st_ino, found.st_dev, found.st_nlink,
-        )
+        seen = self._seen
+        if seen is None:
+            return _entry(path, follow)
+        entry = seen.entry(path, follow)
+        if entry is None:
+            entry = _entry(path, follow)
+            seen.hold(path, follow, entry)
+        return entry
 
     def realpath(self, path: str) -> str:
         """The path with all links followed."""
@@ -75,7 +81,8 @@ class Reading:
 
     def read(self, path: str) -> bytes:
         """A file's content. Raises FileNotFoundError, IsADirectoryError, PermissionError."""
-        return b"".join(chunks(path))
+        held = self._content(path)
+        return held[0] if held is not None else b"".join(chunks(path))
 
     def read_text(self, path: str) -> str:
         """A file's content as UTF-8; bytes that are not survive a round trip."""
@@ -87,11 +94,31 @@ class Reading:
 
     def digest(self, path: str) -> Blob:
         """The content of a file by digest and size. Raises FileNotFoundError."""
+        held = self._content(path)
+        if held is not None:
+            return Blob(held[1], len(held[0]))
         if os.stat(path).st_size < LARGE:
             return Blob(*digest_of(path))
         with self.identity.itself():
             known = self.store.known
         return Blob(*known.digest(path))
+
+    def _content(self, path: str) -> Optional[Tuple[bytes, str]]:
+        """A small file's content and its digest, where these are held; raises as `read`."""
+        seen = self._seen
+        if seen is None:
+            return None
+        status = os.stat(path)
+        if status.st_size > SMALL or not st.S_ISREG(status.st_mode):
+            return None
+        mark = mark_of(status)
+        held = seen.content(path, mark)
+        if held is None:
+            data = b"".join(chunks(path))
+            held = data, sha256(data).hexdigest()
+            if len(data) <= SMALL:
+                seen.hold_content(path, mark, *held)
+        return held
 
     def user(self, name: str) -> Optional[User]:
         """The user of that name, or None."""
@@ -197,6 +224,19 @@ class Reading:
         )
 
 
+def _entry(path: str, follow: bool) -> Entry:
+    try:
+        found = os.stat(path) if follow else os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return _ABSENT
+    kind = _TYPES.get(st.S_IFMT(found.st_mode), "other")
+    target = os.readlink(path) if kind == "link" else ""
+    return Entry(
+        kind, st.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns,
+        target, found.st_ino, found.st_dev, found.st_nlink,
+    )
+
+
 def _runs(path: str) -> bool:
     return os.access(path, os.X_OK) and not os.path.isdir(path)
 
@@ -205,4 +245,5 @@ LARGE = 4 << 20
 "Bytes from which on a file's digest is kept, since to make it again takes long (`known.py`)."
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INHERITED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "TZ")
+_ABSENT = Entry("absent")
 _TYPES = {st.S_IFREG: "file", st.S_IFDIR: "directory", st.S_IFLNK: "link"}

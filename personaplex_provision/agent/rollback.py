@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from personaplex_provision.agent import image as images
 from personaplex_provision.agent import journal as journals
-from personaplex_provision.agent import kinds, step, texts
+from personaplex_provision.agent import kinds, step
 from personaplex_provision.agent.foresight import Foresight, Way, said
 from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.left import Left
@@ -288,7 +288,7 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> List[Left]:
         with host.identity.acting():
             standing = {"standing": step.both(stood, step.standing_of(_wanted(session, task, before), host))}
     if not _hides(undo.intent):
-        texts.keep(session.store, journal.run, marks, lambda text: text)
+        journal.texts.keep(marks, lambda text: text)
     journal.write("task_end", sync=True, outcome="changed", seconds=seconds, marks=marks, hidden=True,
                   **standing, **_event(undo))
     notes = [one for one in left if one not in event.get("reason", "")]

@@ -147,4 +147,6 @@ class Run:
         self.close(outcome)
 
     def _tell(self, record: Record, number: int) -> None:
-        self.session.send_many(front.shown(record, number))
+        told = front.shown(record, number)
+        if told:
+            self.session.send_many(told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 from typing import Any, Callable, Dict, List, Optional
 
@@ -65,8 +64,20 @@ def text_diff(before: str, after: str) -> str:
     """Unified diff of two texts without file headers; nothing when one is too large or binary."""
     if max(len(before), len(after)) > TEXT_LIMIT or "\0" in before or "\0" in after:
         return ""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
-    return "\n".join(list(lines)[2:])
+    old, new = before.splitlines(), after.splitlines()
+    if not old or not new:
+        return _whole(old, new)
+    import difflib  # here: a host that is made from nothing has no need of it
+
+    return "\n".join(list(difflib.unified_diff(old, new, lineterm="", n=2))[2:])
+
+
+def _whole(old: List[str], new: List[str]) -> str:
+    """The same of a text that comes to be or goes."""
+    if not old and not new:
+        return ""
+    there = ["0,0" if not some else "1" if len(some) == 1 else f"1,{len(some)}" for some in (old, new)]
+    return "\n".join([f"@@ -{there[0]} +{there[1]} @@", *(f"-{one}" for one in old), *(f"+{one}" for one in new)])
 
 
 def apply(
@@ -82,6 +93,7 @@ def apply(
     """
     tells = asked or not resource.describes
     with host.identity.acting():
+        host.looking()
         now = resource.observe(host)
         changes = resource.diff(now)
         look(now, changes)
@@ -91,9 +103,11 @@ def apply(
         with host.identity.itself():
             intent(Finding(now, changes, action, resource.reversibility(now)))
         texts, before = resource.preview(now, host), standing_of(resource, host)
+        host.looking(False)
         try:
             resource.converge(now, host)
             host.changed()
+            host.looking()
             after = resource.observe(host)
             if resource.readable and action != "run":
                 settled(resource, after)

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import stat
-from typing import IO, TYPE_CHECKING, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import IO, TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple, Union
 
 from personaplex_provision.agent.fault import Fault
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def default_root() -> str:
@@ -63,13 +64,12 @@ class Store:
         name = os.path.join(self.directory("blobs"), f".new-{os.urandom(8).hex()}")
         self.fault.step()
         digest, size = hashlib.sha256(), 0
-        with making(name) as file:
+        with Making(name) as file:
             for chunk in chunks:
                 digest.update(chunk)
                 size += len(chunk)
                 file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+            file.sync()
         os.rename(name, self.path("blobs", digest.hexdigest()))
         return digest.hexdigest(), size
 
@@ -124,11 +124,10 @@ class Store:
             source.seek(0)
             name = os.path.join(self.directory("blobs"), f".new-{os.urandom(8).hex()}")
             self.fault.step()
-            with making(name) as file:
+            with Making(name) as file:
                 if not _reflink(source, file):
                     shutil.copyfileobj(source, file, _CHUNK)
-                file.flush()
-                os.fsync(file.fileno())
+                file.sync()
         os.rename(name, target)
         return digest.hexdigest(), size
 
@@ -152,18 +151,52 @@ class Store:
         return []
 
 
-@contextlib.contextmanager
-def making(path: str, said: str = "") -> Iterator[IO[bytes]]:
-    """A new file, mode 0600, that is gone again when it could not be finished; errors name `said`, else the path."""
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            yield file
-    except OSError as error:
-        with contextlib.suppress(OSError):
+class Making:
+    """A new file, mode 0600, that is gone again when it could not be finished; errors name `said`, else the path.
+
+    No file object, which would ask the system more than most files take to be written. With `over` it takes the place
+    of what is left there of one that was cut off.
+    """
+
+    __slots__ = ("_fd", "_path", "_said")
+
+    def __init__(self, path: str, said: str = "", over: bool = False) -> None:
+        self._path, self._said = path, said
+        try:
+            self._fd = os.open(path, _NEW, 0o600)
+        except FileExistsError:
+            if not over:
+                raise
             os.unlink(path)
-        if error.filename is None:
-            error.filename = said or path
-        raise
+            self._fd = os.open(path, _NEW, 0o600)
+
+    def __enter__(self) -> Making:
+        return self
+
+    def write(self, data: Any) -> None:
+        """Appends all of it."""
+        written = os.write(self._fd, data)
+        if written < len(data):
+            view = memoryview(data)[written:]
+            while view:
+                view = view[os.write(self._fd, view):]
+
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        return self._fd
+
+    def sync(self) -> None:
+        """What was written is on the disk when this returns."""
+        os.fsync(self._fd)
+
+    def __exit__(self, _: object, error: Optional[BaseException], trace: object) -> None:
+        os.close(self._fd)
+        if isinstance(error, OSError):
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+            if error.filename is None:
+                error.filename = self._said or self._path
+
 
 
 def copy_tree(source: str, target: str, link: bool = False) -> None:
@@ -210,7 +243,7 @@ def _link(source: str, target: str) -> str:
     return target
 
 
-def _reflink(source: IO[bytes], target: IO[bytes]) -> bool:
+def _reflink(source: IO[bytes], target: Union[IO[bytes], Making]) -> bool:
     try:
         fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
     except OSError:

@@ -117,11 +117,12 @@ class PlacedFile(Resource):
         if self.dest.endswith("/"):
             self._make_directory(host, os.path.dirname(at))
         need_parent(host, at)
-        if host.stat(at).type == "directory":
+        entry = host.stat(at)
+        if entry.type == "directory":
             raise ResourceError(f"{at} is a directory, not a file", hint="remove it first: `file: state=absent`")
         if self.content is not None and self.content != now.content:
             validate_content(host, self.validation, self.content)
-            self._put(host, at, self.content)
+            self._put(host, at, self.content, entry.type == "file")
         apply_attributes(host, at, self.owner, self.group, self.mode)
 
     def result(self, now: Any, after: Any, host: Host) -> Dict[str, Any]:
@@ -134,12 +135,12 @@ class PlacedFile(Resource):
     def needs(self) -> List[Address]:
         return path_needs(self._named(), self.owner, self.group)
 
-    def _put(self, host: Host, at: str, data: Any) -> None:
+    def _put(self, host: Host, at: str, data: Any, there: bool) -> None:
         """Writes the content; a new file is never readable by more than `mode` says."""
-        if self.backup and host.stat(at).type == "file":
+        if self.backup and there:
             keep_copy(host, at)
         uid, gid = user_id(host, self.owner), group_id(host, self.group)
-        mode = born_mode(self.mode) if host.stat(at).type != "file" else None
+        mode = None if there else born_mode(self.mode)
         host.write(at, data, mode=mode, uid=uid, gid=gid)
 
     def _make_directory(self, host: Host, path: str) -> None:

@@ -104,12 +104,12 @@ class Copy(PlacedFile):
     def _source(self, host: Host) -> str:
         return host.expand(self.src or "")
 
-    def _put(self, host: Host, at: str, data: Any) -> None:
+    def _put(self, host: Host, at: str, data: Any, there: bool) -> None:
         if self.remote_src:
             source = self._source(host)
             small = host.stat(source, follow=True).size <= 4 << 20
             data = host.read(source) if small else data if host.planning else _chunks(source)
-        super()._put(host, at, data)
+        super()._put(host, at, data, there)
 
     def _make_directory(self, host: Host, path: str) -> None:
         missing: List[str] = []

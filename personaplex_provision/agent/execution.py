@@ -8,7 +8,6 @@ import time
 from functools import partial
 from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
 
-from personaplex_provision.agent import image as images
 from personaplex_provision.agent import leftovers, observation, step
 from personaplex_provision.agent.confirm import Confirm
 from personaplex_provision.agent.host import Host
@@ -164,7 +163,7 @@ class Execution:
             if not (task.no_log and kind == "task_output"):
                 self.session.send({"type": kind, "task": task.address, "ts": round(time.time(), 3), **fields})
 
-        host = self.session.host(task, lambda image: self._image(task, image), event)
+        host = self.session.host(task, lambda taken: self.journal.images(task.address, taken), event)
         host.environment[leftovers.NAME] = leftovers.mark(self.journal.run, task.address)
         return resource, host
 
@@ -266,10 +265,6 @@ class Execution:
             owed=[self.handlers[one] for one in task.notify if one in self.handlers],
             **({"no_log": True} if task.no_log else {}), **more,
         )
-
-    def _image(self, task: Task, image: images.Image) -> None:
-        # An empty image only asks that what was written so far is on the disk before a command runs.
-        self.journal.write("image", sync=True, task=task.address, **({"image": image} if image else {}))
 
     def _deferred(self, task: Task) -> Ended:
         """A task whose definition is asked for now; what it turns out to be is carried out in order."""

@@ -15,6 +15,7 @@ import shutil
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Union
 
 from personaplex_provision.agent import image as images
+from personaplex_provision.agent.image import Image
 from personaplex_provision.agent.machine import Completed
 from personaplex_provision.agent.reading import Reading
 from personaplex_provision.agent.resource import ResourceError
@@ -193,11 +194,9 @@ class Host(Reading):
         `link`, for programs that replace files and never write into them). With `check` a non-zero exit raises
         ResourceError with the end of its output.
         """
-        for path in touches:
-            self.touch_image(path)
-        for path in trees:
-            self.touch_image(path, whole=True, link=link)
-        self._sync()
+        taken = [self._image_of(path) for path in touches]
+        taken += [self._image_of(path, whole=True, link=link) for path in trees]
+        self._journal([one for one in taken if one])
         self.ran = True
         self.step()
         found = self._run(argv, env, stdin, chdir, timeout or self.timeout, on_line or self.output)
@@ -218,29 +217,35 @@ class Host(Reading):
 
         Without `content` a file is about to get another mode, owner or time only, and what it holds is not copied.
         """
+        image = self._image_of(path, whole, link, content)
+        if image:
+            self._journal([image])
+
+    def _image_of(self, path: str, whole: bool = False, link: bool = False, content: bool = True) -> Image:
+        """The image of a path, to be journaled before it is changed; nothing where that has been done."""
         self._seen = None
         self.machine.forget(path)
         if self._record is None or any(
             image["whole"] and _inside(path, image["path"]) for image in self._taken.values()
         ):
-            return
+            return {}
         taken = self._taken.get(path)
         if taken is not None and not whole:
             if content and taken["type"] == "file" and not self.store.has(taken["sha256"]):
                 with self.identity.itself():
                     self.store.keep(path)
-            return
+            return {}
         with self.identity.itself():
             image = images.capture(path, self.store, whole=whole, link=link, content=content)
             # A path whose own image is there already and that is now taken whole has two; the older one goes back last.
             self._taken[path if path not in self._taken else f"{path}\0whole"] = image
-            self._record(image)
+        return image
 
     def take_back(self) -> None:
         """Nothing more is kept of what is there: what is changed from now on is put back, and is not to come again."""
         self._record = None
 
-    def images(self) -> List[images.Image]:
+    def images(self) -> List[Image]:
         """The images taken so far, in order."""
         return list(self._taken.values())
 
@@ -262,11 +267,11 @@ class Host(Reading):
             shutil.rmtree(path)
         os.replace(beside, path)
 
-    def _sync(self) -> None:
-        """The journal is on the disk before a command runs, even when it named no path."""
-        if self._record is not None and not self._taken:
+    def _journal(self, taken: List[Image]) -> None:
+        """The images are on the disk before anything is changed; the journal is, even when there are none."""
+        if self._record is not None and (taken or not self._taken):
             with self.identity.itself():
-                self._record({})
+                self._record(taken)
 
 
 def _move(source: str, target: str) -> None:

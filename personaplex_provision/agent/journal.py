@@ -60,25 +60,37 @@ class Journal:
         the rest is only told, and the run stays open, so that the next one finds out how far it came.
         """
         record = self._clean({"type": type_, "ts": round(time.time(), 3), **fields})
+        self._write([record], sync)
+        return record
+
+    def images(self, task: str, taken: List[Record]) -> None:
+        """Appends the images of paths that a task is about to change; they are on the disk when this returns.
+
+        Without any only what was written so far is, before a command runs. Raises as `write`.
+        """
+        now = round(time.time(), 3)
+        some: List[Record] = [{"image": one} for one in taken] or [{}]
+        self._write([self._clean({"type": "image", "ts": now, "task": task, **one}) for one in some], True)
+
+    def _write(self, records: List[Record], sync: bool) -> None:
         self.store.fault.step()
         with self._telling:
-            told = [(record, 0)]
+            told = [(one, 0) for one in records]
             try:
                 if self.broken is not None:
                     raise self.broken
-                self._append(encode(record), sync)
-                self.count += 1
-                told = [(record, self.count)]
+                self._append(b"".join([encode(one) for one in records]), sync)
+                told = [(one, number) for number, one in enumerate(records, self.count + 1)]
+                self.count += len(records)
             except OSError as error:
                 if self.broken is None:
                     told.insert(0, (_unwritten(error), 0))
                 self.broken = error
-                if type_ in _BEFORE:
+                if records[0]["type"] in _BEFORE:
                     raise
             for one, number in told:
                 for listener in self._listeners:
                     listener(one, number)
-        return record
 
     def _append(self, line: bytes, sync: bool) -> None:
         written = 0

@@ -33,7 +33,7 @@ class Reading:
         identity: Identity | None = None,
         environment: Dict[str, str] | None = None,
         secrets: Dict[str, bytes] | None = None,
-        record: Callable[[Image], None] | None = None,
+        record: Callable[[List[Image]], None] | None = None,
         event: Callable[..., None] | None = None,
         timeout: float = 0.0,
         fetch: Callable[[str, Callable[[int], None]], None] | None = None,

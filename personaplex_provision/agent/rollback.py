@@ -238,11 +238,8 @@ def _take_back(session: Session, journal: Journal, undo: Undo) -> List[Left]:
         journal.write("rollback_task", outcome="skipped", seconds=0, diff=[], **event)
         return [Left(task.name, str(event["reason"]), False)] if undo.outcome != "failed" else []
 
-    def record(image: images.Image) -> None:
-        journal.write("image", sync=True, task=task.address, **({"image": image} if image else {}))
-
     try:
-        host = session.host(task, record)
+        host = session.host(task, lambda taken: journal.images(task.address, taken))
     except ResourceError as error:  # its user is gone
         journal.write("rollback_task", sync=True, outcome="failed", seconds=0,
                       diagnostic={"severity": "error", "summary": error.summary, "hint": error.hint}, **event)

@@ -210,7 +210,7 @@ class Session:
         return found
 
     def host(
-        self, task: Task, record: Callable[[Image], None] | None = None, event: Callable[..., None] | None = None,
+        self, task: Task, record: Callable[[List[Image]], None] | None = None, event: Callable[..., None] | None = None,
     ) -> Host:
         """The real host as `task` sees it. Raises ResourceError when its user does not exist."""
         environment = {

@@ -60,6 +60,5 @@ class Life:
             step.predict(resource, found.now, host)
         return found.action
 
-    def _record(self, image: images.Image) -> None:
-        if image:
-            self.taken.append(image)
+    def _record(self, taken: list[images.Image]) -> None:
+        self.taken += taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
         def hexdigest(self) -> str: ...
 
 
-LARGE = 256 * 1024
+LARGE = 1 << 20
 "Bytes from which on OpenSSL's is worth its start: it is several times as fast."
 
 
 def sha256(data: bytes = b"", size: int = 0) -> Digest:
     """A digest object, as `hashlib.sha256` gives; `size` is about how many bytes it is for, more than `data`."""
     make: Any
-    if max(size, len(data)) < LARGE:
+    if max(size, len(data)) < LARGE and "_hashlib" not in sys.modules:
         try:
             from _sha256 import sha256 as make  # type: ignore[import-not-found, no-redef, unused-ignore]
         except ImportError:

@@ -4,12 +4,12 @@ connection, which then need not bring it.
 
 from __future__ import annotations
 
-import hashlib
 import marshal
 import os
 import sys
 from typing import Any, List, Tuple
 
+from personaplex_provision.agent.digests import sha256
 from personaplex_provision.agent.store import Making, Store
 
 _NEWEST = 4
@@ -57,7 +57,7 @@ def keep(store: Store) -> Tuple[str, str]:
         return "", ""
     # Version 2 of the format has no references, so equal modules give equal bytes.
     data = marshal.dumps(memory.compiled(), 2)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = sha256(data).hexdigest()
     path = os.path.join(store.directory("engine"), digest[:32])
     if os.path.exists(path):
         os.utime(path)  # in use, and so among the newest

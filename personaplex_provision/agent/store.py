@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import shutil
 import stat
 from typing import IO, TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple, Union
 
+from personaplex_provision.agent import digests
 from personaplex_provision.agent.fault import Fault
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ class Store:
     def put(self, data: Union[bytes, Iterable[bytes]]) -> Tuple[str, int]:
         """Keeps content; returns its digest and size in bytes. Durable when it returns."""
         chunks = [data] if isinstance(data, bytes) else data
+        whole = len(data) if isinstance(data, bytes) else digests.LARGE
         name = os.path.join(self.directory("blobs"), f".new-{os.urandom(8).hex()}")
         self.fault.step()
-        digest, size = hashlib.sha256(), 0
+        digest, size = digests.sha256(size=whole), 0
         with Making(name) as file:
             for chunk in chunks:
                 digest.update(chunk)
@@ -101,7 +102,7 @@ class Store:
 
     def arrived(self, sha256: str) -> None:
         """Takes a content in that has arrived whole; one that is not what its name says is thrown away."""
-        name, digest = self.path("blobs", f".part-{sha256}"), hashlib.sha256()
+        name, digest = self.path("blobs", f".part-{sha256}"), digests.sha256(size=digests.LARGE)
         with open(name, "rb") as file:
             for chunk in iter(lambda: file.read(_CHUNK), b""):
                 digest.update(chunk)
@@ -113,19 +114,22 @@ class Store:
 
     def keep(self, path: str) -> Tuple[str, int]:
         """Keeps a copy of a file, by reflink where the file system allows; returns digest and size in bytes."""
-        digest, size = hashlib.sha256(), 0
-        with open(path, "rb") as source:
+        with open(path, "rb", buffering=0) as source:
+            head = source.read(_CHUNK)
+            digest, size = digests.sha256(head), len(head)
             for chunk in iter(lambda: source.read(_CHUNK), b""):
                 digest.update(chunk)
                 size += len(chunk)
             target = self.path("blobs", digest.hexdigest())
             if os.path.exists(target):
                 return digest.hexdigest(), size
-            source.seek(0)
             name = os.path.join(self.directory("blobs"), f".new-{os.urandom(8).hex()}")
             self.fault.step()
             with Making(name) as file:
-                if not _reflink(source, file):
+                if size == len(head):
+                    file.write(head)
+                elif not _reflink(source, file):
+                    source.seek(0)
                     shutil.copyfileobj(source, file, _CHUNK)
                 file.sync()
         os.rename(name, target)

@@ -212,6 +212,14 @@ class Host(Reading):
         self._seen = None
         self.machine.forget()
 
+    def converged(self) -> None:
+        """Tells that the step has done what it does: as `changed`, and from here on it only looks.
+
+        Who is known stays so after a step that wrote files and ran nothing: of those that tell it each was noticed.
+        """
+        self.machine.forget("/etc" if self.ran or not self._taken else "")
+        self.looking()
+
     def touch_image(self, path: str, whole: bool = False, link: bool = False, content: bool = True) -> None:
         """Journals the image of a path before it is changed, once a task; a whole tree covers what is inside.
 

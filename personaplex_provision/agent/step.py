@@ -106,8 +106,7 @@ def apply(
         host.looking(False)
         try:
             resource.converge(now, host)
-            host.changed()
-            host.looking()
+            host.converged()
             after = resource.observe(host)
             if resource.readable and action != "run":
                 settled(resource, after)

@@ -12,8 +12,10 @@ import pytest
 
 from personaplex_provision.agent import journal as journals
 from personaplex_provision.agent import recovery
+from personaplex_provision.agent.host import Host
 from personaplex_provision.agent.journal import Journal, Record
 from personaplex_provision.agent.lease import Lease
+from personaplex_provision.agent.machine import Machine
 from personaplex_provision.agent.protocol import Channel
 from personaplex_provision.agent.session import Session
 from personaplex_provision.agent.store import Store
@@ -107,6 +109,24 @@ def test_a_record_is_an_object(store: Store) -> None:
 
     body = json.dumps([1]).encode()
     assert journals.decode(b"%08x " % zlib.crc32(body) + body + b"\n") is None
+
+
+def test_all_that_a_command_may_change_is_on_the_disk_before_it_runs_and_with_one_sync(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal = Journal(store, "r1")
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(os.fstat(fd).st_size))
+    told: list[tuple[str, int]] = []
+    journal.listen(lambda record, number: told.append((record["type"], number)))
+    host = Host(Machine(), store, record=lambda taken: journal.images("a task", taken))
+    paths = [str(tmp_path / name) for name in "abc"]
+    said = host.run(["cat", journal.path], touches=paths).stdout.encode()
+    assert [(journals.decode(line) or {})["image"]["path"] for line in said.splitlines(True)] == paths
+    assert synced == [len(said)]
+    assert told == [("image", 1), ("image", 2), ("image", 3)]
+    host.run(["true"], touches=paths)
+    assert synced == [len(said)]
 
 
 def test_a_journal_tells_whoever_listens(store: Store) -> None:

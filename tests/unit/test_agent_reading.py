@@ -96,3 +96,23 @@ def test_who_was_not_there_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("pwd.getpwnam", ask)
     machine = Machine()
     assert [machine.user("bob"), machine.user("bob"), len(questions)] == [None, None, 2]
+
+
+def test_who_is_known_stays_known_over_a_step_that_only_writes_files(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    questions: list[int] = []
+
+    def ask(gid: int) -> tuple[str]:
+        questions.append(gid)
+        return ("bobs",)
+
+    monkeypatch.setattr("grp.getgrgid", ask)
+    step = Host(host.machine, host.store, record=lambda _: None)
+    assert host.group_name(4242) == step.group_name(4242)
+    step.write(f"{tmp_path}/a", b"")
+    step.converged()
+    assert (step.group_name(4242), len(questions)) == ("bobs", 1)
+    step.run(["true"])
+    step.converged()
+    assert (step.group_name(4242), len(questions)) == ("bobs", 2)

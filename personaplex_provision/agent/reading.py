@@ -70,9 +70,14 @@ class Reading:
         if seen is None:
             return _entry(path, follow)
         entry = seen.entry(path, follow)
-        if entry is None:
-            entry = _entry(path, follow)
-            seen.hold(path, follow, entry)
+        if entry is None and follow:
+            entry = self.stat(path)  # hardly ever a link, and then it is known for both
+            if entry.type == "link":
+                entry = _entry(path, True)
+                seen.hold(path, True, entry)
+        elif entry is None:
+            entry = _entry(path, False)
+            seen.hold(path, False, entry)
         return entry
 
     def realpath(self, path: str) -> str:

@@ -36,7 +36,7 @@ class Seen:
         """Notes what is at the path; where that is no link, it is the same for who follows links."""
         if len(self._entries) < _MOST:
             self._entries[path, follow] = entry
-            if not follow and entry.type not in ("link", "absent"):
+            if not follow and entry.type != "link":
                 self._entries[path, True] = entry
 
     def content(self, path: str, mark: Mark) -> Optional[Tuple[bytes, str]]:

@@ -219,7 +219,7 @@ class Execution:
         if outcome.marks:
             extra["marks"] = outcome.marks
             if not task.no_log:
-                self.journal.texts.keep(outcome.marks, self.session.redactor.text, host.read)
+                self.journal.texts.keep(outcome.marks, self.session.redactor.text, host.held)
         if outcome.standing:
             extra["standing"] = outcome.standing
         if outcome.changed and not task.no_log:

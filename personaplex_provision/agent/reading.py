@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat as st
 import subprocess
-from typing import IO, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import IO, TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from personaplex_provision.agent.digests import sha256
 from personaplex_provision.agent.identity import Identity
@@ -15,9 +15,11 @@ from personaplex_provision.agent.machine import Completed, Entry, Group, Machine
 from personaplex_provision.agent.packages import Packages
 from personaplex_provision.agent.process import run_process
 from personaplex_provision.agent.resource import ResourceError
-from personaplex_provision.agent.seen import SMALL, Seen, mark_of
 from personaplex_provision.agent.store import Store
 from personaplex_provision.agent.values import Blob
+
+if TYPE_CHECKING:
+    from personaplex_provision.agent.seen import Seen
 
 
 class Reading:
@@ -56,6 +58,8 @@ class Reading:
 
     def looking(self, only: bool = True) -> None:
         """From here on until the first change the same path is not read again and again; not `only`: it is."""
+        from personaplex_provision.agent.seen import Seen  # here: a plan has no use for it
+
         self._seen = Seen() if only else None
 
     def expand(self, path: str) -> str:
@@ -89,6 +93,11 @@ class Reading:
         held = self._content(path)
         return held[0] if held is not None else b"".join(chunks(path))
 
+    def held(self, path: str) -> Optional[bytes]:
+        """What a file holds where it is small and the step only looks, else None. Raises as `read`."""
+        held = self._content(path)
+        return held[0] if held is not None else None
+
     def read_text(self, path: str) -> str:
         """A file's content as UTF-8; bytes that are not survive a round trip."""
         return self.read(path).decode("utf-8", "surrogateescape")
@@ -114,15 +123,13 @@ class Reading:
         if seen is None:
             return None
         status = os.stat(path)
-        if status.st_size > SMALL or not st.S_ISREG(status.st_mode):
+        if not st.S_ISREG(status.st_mode) or not seen.holds(status):
             return None
-        mark = mark_of(status)
-        held = seen.content(path, mark)
+        held = seen.content(path, status)
         if held is None:
             data = b"".join(chunks(path))
             held = data, sha256(data).hexdigest()
-            if len(data) <= SMALL:
-                seen.hold_content(path, mark, *held)
+            seen.hold_content(path, status, *held)
         return held
 
     def user(self, name: str) -> Optional[User]:

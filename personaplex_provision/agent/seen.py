@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Optional, Tuple
 
-from personaplex_provision.agent.machine import Entry
+if TYPE_CHECKING:
+    from personaplex_provision.agent.machine import Entry
 
 LATELY = 0.02
 "Seconds for which it holds: whoever waits for a path to change soon sees that it did."
@@ -39,16 +41,20 @@ class Seen:
             if not follow and entry.type != "link":
                 self._entries[path, True] = entry
 
-    def content(self, path: str, mark: Mark) -> Optional[Tuple[bytes, str]]:
-        """What the file held, and its digest, where it still has the mark that it had then."""
+    def holds(self, status: os.stat_result) -> bool:
+        """Whether the content of a file like this is held."""
+        return status.st_size <= SMALL
+
+    def content(self, path: str, status: os.stat_result) -> Optional[Tuple[bytes, str]]:
+        """What the file held, and its digest, where it was not written to since."""
         self._age()
         found = self._contents.get(path)
-        return found[1:] if found is not None and found[0] == mark else None
+        return found[1:] if found is not None and found[0] == _mark(status) else None
 
-    def hold_content(self, path: str, mark: Mark, data: bytes, sha256: str) -> None:
-        """Notes what a file holds."""
-        if len(self._contents) < _MOST:
-            self._contents[path] = mark, data, sha256
+    def hold_content(self, path: str, status: os.stat_result, data: bytes, sha256: str) -> None:
+        """Notes what a file holds that had this status before it was read."""
+        if len(self._contents) < _MOST and len(data) <= SMALL:
+            self._contents[path] = _mark(status), data, sha256
 
     def _age(self) -> None:
         now = time.monotonic()
@@ -58,6 +64,6 @@ class Seen:
             self._since = now
 
 
-def mark_of(status: Any) -> Mark:
+def _mark(status: os.stat_result) -> Mark:
     """What a file has another one of as soon as it is written to (a moment of the file system's clock aside)."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -32,10 +32,11 @@ class Texts:
 
     def keep(
         self, marks: Dict[str, List[Any]], clean: Callable[[str], str],
-        read: Callable[[str], bytes] = lambda path: b"".join(chunks(path)),
+        held: Callable[[str], Optional[bytes]] = lambda _: None,
     ) -> None:
         """Keeps the text of every small file that the marks tell of, unless `clean` finds a secret in it.
 
+        `held` gives what a file is known to hold, or None.
         Nothing is waited for: a text that a power cut took is noticed by its digest, and missed by nobody but a
         rollback that would have undone an edit beside someone else's.
         """
@@ -43,11 +44,11 @@ class Texts:
             if not isinstance(mark, dict) or mark["type"] != "file" or mark["content"] in self._kept:
                 continue
             with contextlib.suppress(OSError):
-                if os.stat(path).st_size > LIMIT:
-                    continue
-                data = read(path)
-                text = plain(data)
-                if text is not None and clean(text) == text:
+                data = held(path)
+                if data is None and os.stat(path).st_size <= LIMIT:
+                    data = b"".join(chunks(path))
+                text = None if data is None else plain(data)
+                if data is not None and text is not None and clean(text) == text:
                     self._append(mark["content"], data)
 
     def _append(self, sha256: str, data: bytes) -> None:

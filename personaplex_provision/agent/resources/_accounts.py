@@ -42,8 +42,11 @@ def shadow(host: Host, name: str) -> Optional[Shadow]:
 def groups_of(host: Host, name: str, also: List[str]) -> Set[str]:
     """The groups that list `name` as a member; `also` names groups an earlier task may have declared."""
     everyone: List[grp.struct_group] = host.machine.remember("groups", grp.getgrall)
+    rows = {one.gr_name: one.gr_mem for one in reversed(everyone)}  # of two of one name the first counts
+    if not host.planning:
+        return {group for group, members in rows.items() if name in members}
     found = set()
-    for group in {one.gr_name for one in everyone} | set(also):
+    for group in rows.keys() | set(also):
         row = host.group(group)
         if row is not None and name in row.members:
             found.add(group)

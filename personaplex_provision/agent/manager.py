@@ -87,8 +87,11 @@ class Manager:
 
     def rest(self) -> None:
         """Hangs up: whoever listens is told of all that systemd does, and what is not read piles up there."""
-        with self._lock:
-            self._drop()
+        if self._lock.acquire(blocking=False):  # who is asking now does not keep others from their work
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
 
     def __del__(self) -> None:
         self._drop()

@@ -182,6 +182,24 @@ def test_nobody_is_listened_to_once_something_may_change(tmp_path: Path) -> None
     systemd.close()
 
 
+def test_a_manager_that_is_slow_to_answer_keeps_nobody_else_from_their_work(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        machine = Machine()
+        said: list[str | None] = []
+        machine._manager = Manager(str(path))
+        asking = threading.Thread(target=lambda: said.append(machine.manager.show("web.service", ["LoadState"])))
+        asking.start()
+        peer, _ = listening.accept()
+        machine.forget()
+        assert asking.is_alive()
+        peer.close()
+        asking.join(10)
+        assert said == [None]
+
+
 @pytest.mark.parametrize("unit", ["web@.service", "a b.service", "web", "/dev/sda", "web.*", "a" * 260 + ".service"])
 def test_a_name_that_systemctl_would_make_another_of_is_left_to_it(tmp_path: Path, unit: str) -> None:
     assert Manager(str(tmp_path / "not there")).show(unit, ["LoadState"]) is None

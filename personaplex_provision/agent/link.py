@@ -19,10 +19,11 @@ BEAT = 5.0
 "Seconds of silence after which a run says that it is alive."
 FULL = 1000
 "Messages waiting for one peer above which those who produce output wait for it."
-GATHER = 0.02
-"Seconds for which news that nobody waits for are gathered: a packet each would cost both ends more than the steps."
 LONGEST = 0.2
-"Seconds to which that grows while there is more and more to tell, unless the controller names others."
+"""Seconds for which news that nobody waits for are gathered at the most, unless the controller names others: a packet
+each would cost both ends more than the steps."""
+FIRST = 0.1
+"The part of it for which the first news after a silence are; from then on it doubles."
 STALLED = 15.0
 "Seconds without room after which a peer counts as gone; the journal tells it the rest when it comes back."
 
@@ -37,6 +38,7 @@ class Peer:
         self.gone = False
         self._beat = beat
         self._longest = longest
+        self._first = longest * FIRST
         self._waiting: Deque[Message] = collections.deque()
         self._changed = threading.Condition()
         self._pressing = threading.Event()
@@ -80,7 +82,7 @@ class Peer:
                 some = bool(self._waiting)
             if some:
                 busy = time.monotonic() - began <= self._longest
-                patience = min(2 * patience, self._longest) if patience and busy else GATHER
+                patience = min(2 * patience, self._longest) if patience and busy else self._first
                 self._pressing.wait(patience)
             self._pressing.clear()
             with self._changed:

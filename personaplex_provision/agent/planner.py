@@ -20,6 +20,8 @@ from personaplex_provision.agent.step import plain, shown
 from personaplex_provision.agent.task import Task
 
 _BATCH = 64
+_PACE = 0.2
+"Entries, and seconds since others were told, from which on what was found is told: a packet each costs both ends."
 _LOOKS = 8
 """Threads that warm slow observations; more would only contend for two cores."""
 
@@ -36,6 +38,7 @@ class Planner:
         self._same: List[List[Any]] = []
         "Of tasks in state, since the last event: address, class, seconds."
         self._observing = self._brief = False
+        self._told = time.monotonic()
 
     def plan(self, tasks: List[Task], observed: bool = False, brief: bool = False) -> None:
         """Sends a `plan_task` for every task, in order; with `observed` each tells the digest of what was found.
@@ -47,7 +50,7 @@ class Planner:
         self._warm(tasks, resources)
         for task in tasks:
             self._one(task, resources)
-            if len(self._events) + len(self._same) >= _BATCH:
+            if len(self._events) + len(self._same) >= _BATCH and time.monotonic() - self._told > _PACE:
                 self.flush()
         self.flush()
 
@@ -55,7 +58,7 @@ class Planner:
         """Sends what has been found so far."""
         self._together()
         self.session.send_many(self._events)
-        self._events = []
+        self._events, self._told = [], time.monotonic()
 
     def _together(self) -> None:
         if self._same:

@@ -230,6 +230,8 @@ class Start:
             engine = bundle.bundle(tag == bundle.tag(), self.kinds)
             with contextlib.suppress(OSError):
                 stream.write(f"{len(engine)}".ljust(16).encode() + engine + self.greeting, timeout)
+            # Anew: it has answered, and if the engine had to be compiled first, that was no delay of the host's.
+            deadline = time.monotonic() + timeout
 
     def _more(self, stream: Stream, seen: bytearray, deadline: float) -> None:
         try:

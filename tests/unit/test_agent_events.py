@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from personaplex_provision.agent import events
@@ -48,6 +48,7 @@ def heard(data: bytes) -> list[Any]:
     return Channel(Recorded(data)).receive_all()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS)
 def test_events_arrive_as_they_were_told(found: list[dict[str, Any]]) -> None:
     assert list(apart(unpack(pack(found), Heard()))) == [without_number(one, found) for one in found]

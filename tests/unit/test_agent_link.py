@@ -12,6 +12,8 @@ from personaplex_provision.agent.link import Link
 from personaplex_provision.agent.protocol import Channel
 
 PATIENCE = 10.0
+HELD = 100 * PATIENCE
+"Seconds for which news are gathered that nobody waits for."
 
 
 class Line:
@@ -43,10 +45,9 @@ def until(holds: object) -> None:
         time.sleep(0.01)
 
 
-def test_news_travel_together_and_all_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "GATHER", 1.0)
+def test_news_travel_together_and_all_arrive() -> None:
     line = Line()
-    link = Link(Channel(line))
+    link = Link(Channel(line), longest=10.0)
     for number in range(20):
         link.tell([{"type": "task_start", "number": number}])
         time.sleep(0.01)  # each would have gone by itself
@@ -55,12 +56,9 @@ def test_news_travel_together_and_all_arrive(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("how", ["question", "reply"])
-def test_what_somebody_waits_for_is_not_held_back_nor_what_came_before_it(
-    monkeypatch: pytest.MonkeyPatch, how: str,
-) -> None:
-    monkeypatch.setattr(links, "GATHER", 10 * PATIENCE)
+def test_what_somebody_waits_for_is_not_held_back_nor_what_came_before_it(how: str) -> None:
     line = Line()
-    link = Link(Channel(line))
+    link = Link(Channel(line), longest=HELD)
     link.tell([{"type": "task_start", "number": 1}])
     if how == "reply":
         link.reply({"type": "applied", "number": 2})
@@ -71,10 +69,9 @@ def test_what_somebody_waits_for_is_not_held_back_nor_what_came_before_it(
     assert text.index(b'"number":1') < text.index(b'"number":2')
 
 
-def test_the_end_of_a_run_waits_for_no_news_to_gather(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "GATHER", 10 * PATIENCE)
+def test_the_end_of_a_run_waits_for_no_news_to_gather() -> None:
     line = Line()
-    link = Link(Channel(line))
+    link = Link(Channel(line), longest=HELD)
     link.tell([{"type": "task_end", "number": 1}])
     began = time.monotonic()
     link.drain()
@@ -82,10 +79,9 @@ def test_the_end_of_a_run_waits_for_no_news_to_gather(monkeypatch: pytest.Monkey
 
 
 def test_output_beyond_what_is_held_is_not_waited_for_longer_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "GATHER", 10 * PATIENCE)
     monkeypatch.setattr(links, "FULL", 5)
     line = Line()
-    link = Link(Channel(line))
+    link = Link(Channel(line), longest=HELD)
     began = time.monotonic()
     for number in range(20):
         link.tell([{"type": "task_output", "number": number}])

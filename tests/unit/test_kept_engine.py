@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,20 @@ def test_what_is_known_of_a_host_takes_the_place_of_what_was(tmp_path: Path, mon
     for known in (long, remembered.Known("pypy"), long):
         remembered.remember("there", known)
         assert remembered.recall("there") == known
+
+
+def test_a_host_is_not_blamed_for_the_time_that_compiling_the_engine_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connection_of("here", {
+        "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_timeout": 4,
+    })
+    provisioned(connection).unlink()  # so that the engine is wanted after all
+    make = bundle.bundle
+
+    def slowly(*given: Any) -> bytes:
+        time.sleep(connection.timeout + 0.2)
+        return make(*given)
+
+    monkeypatch.setattr(bundle, "bundle", slowly)
+    agent = start_agent(connection)
+    assert asked(agent, {"type": "hello", "facts": False})["unfinished"] == []
+    agent.close()
